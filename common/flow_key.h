@@ -73,7 +73,8 @@ static inline uint64_t flow_key_hash(const struct flow_key *key, const struct fl
 
 static inline bool flow_key_equal(const struct flow_key *a, const struct flow_key *b) {
 	// No early exit: the answer is nearly always yes, and one branch is cheaper than five.
-	return ((a->words[0] ^ b->words[0]) | (a->words[1] ^ b->words[1]) |
-	        (a->words[2] ^ b->words[2]) | (a->words[3] ^ b->words[3]) |
-	        (a->words[4] ^ b->words[4])) == 0;
+	return ((a->words[0] ^ b->words[0]) | (a->words[1] ^ b->words[1])
+		| (a->words[2] ^ b->words[2]) | (a->words[3] ^ b->words[3])
+		| (a->words[4] ^ b->words[4]))
+	       == 0;
 }
