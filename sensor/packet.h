@@ -58,7 +58,10 @@ struct packet {
 	uint8_t dst_mac[6];
 };
 
-static_assert(sizeof(struct packet) == 88, "five lines hold three packets; a window of 64 is 5.5 KiB of L1");
+static_assert(
+	sizeof(struct packet) == 88,
+	"five lines hold three packets; a window of 64 is 5.5 KiB of L1"
+);
 
 // The link type of a DLT value of libpcap, LINK_UNKNOWN where weir does not read it.
 enum link_type packet_link_of_dlt(int dlt);
