@@ -1,0 +1,112 @@
+// Flow cache: maps a flow key to its running flow, as a router's route cache maps a
+// destination to its next hop. Fixed memory, handed in by the caller. A packet finds its
+// flow or starts one; when there is no room the least recently seen flow leaves, never the
+// new one. What leaves becomes a flow record: nothing that was counted is forgotten.
+//
+// Packets pass through a rolling pipeline: while one is parsed and its bucket prefetched, the
+// one 16 before it is matched and its flow prefetched, and the one 32 before it is counted.
+// So a packet is counted up to 32 packets after flow_cache_push(); flow_cache_drain() waits
+// for none. Order and results are those of counting each at once.
+//
+// Threads: one writer, the worker that owns the cache.
+// Time: only packet times and `now_ns` arguments, never a clock, so replays repeat. The cache's
+// clock never goes back but by flow_cache_restart(). Packet times may lie up to 1 h ahead of
+// it, or behind it as far as they like that the caller calls late rather than restarts.
+
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "flow_key.h"
+#include "flow_record.h"
+#include "packet.h"
+
+struct flow_cache;
+
+// Receives each record that leaves the cache, on the writer's thread. The record is the
+// cache's and is gone when the call returns: copy it to keep it.
+typedef void (*flow_evict_fn)(const struct flow_record *record, void *arg);
+
+// Flow times are kept in 32 bits of 1/16 ms. So no flow may run for longer than this without
+// a record, and no timeout may be longer; "never" means this.
+#define FLOW_CACHE_LONGEST_TIMEOUT_NS (24 * 3600 * NS_PER_S)
+
+// How far packet times may run ahead of the cache's clock before flow_cache_advance().
+#define FLOW_CACHE_LONGEST_STEP_NS (3600 * NS_PER_S)
+
+// A TCP flow that has seen FIN or RST ends after this silence, not at once: the peer's FIN is
+// still to be acknowledged, and a retransmitted segment must not start a flow of its own.
+#define FLOW_CACHE_LINGER_NS (5 * NS_PER_S)
+
+#define FLOW_CACHE_MIN_FLOWS 16
+#define FLOW_CACHE_MAX_FLOWS (UINT32_C(1) << 30)
+
+struct flow_cache_config {
+	uint32_t n_flows;            // flows held at once, within the limits above
+	time_ns_t active_timeout_ns; // a running flow is reported this often; 0 = never (24 h)
+	time_ns_t idle_timeout_ns;   // a gap this long between packets ends it; 0 = never (24 h)
+	struct flow_secret secret;   // of the hash
+	flow_evict_fn on_evict;
+	void *arg; // passed to on_evict
+};
+
+struct flow_cache_stats {
+	uint64_t packets; // counted, each to one flow
+	uint64_t octets;  // of IP
+	uint64_t flows;   // in the cache now
+	uint64_t started; // flows that took a slot
+	uint64_t records[FLOW_END_COUNT];
+	uint64_t record_packets; // packets and octets in those records:
+	uint64_t record_octets;  // packets = record_packets + those of the flows still cached
+};
+
+// Octets of memory that flow_cache_init() needs, about 93 a flow; 0 where `config` is out of
+// range.
+size_t flow_cache_size(const struct flow_cache_config *config);
+
+// The same for a number of flows alone; 0 where that is out of range.
+size_t flow_cache_memory(uint32_t n_flows);
+
+// Makes a cache of flow_cache_size() octets of zeroed memory at `memory`, which must be
+// aligned to 64. The memory remains the caller's and is the cache until he frees it. NULL
+// with errno EINVAL where `config` is out of range.
+[[nodiscard]] struct flow_cache *
+flow_cache_init(void *memory, const struct flow_cache_config *config);
+
+// Where the next packet is to be written; the same place until flow_cache_push().
+struct packet *flow_cache_next(struct flow_cache *cache);
+
+// Takes the packet written to flow_cache_next() into the pipeline; sets its hash. Hot path:
+// no allocation, no system call, no log.
+void flow_cache_push(struct flow_cache *cache);
+
+// Counts every packet that is still in the pipeline.
+void flow_cache_drain(struct flow_cache *cache);
+
+// Drains, and moves the clock on to `now_ns`; earlier times are ignored. Ageing is up to
+// flow_cache_age(), but for steps above FLOW_CACHE_LONGEST_STEP_NS, over which flows are
+// evicted here as if the silence had been lived through.
+void flow_cache_advance(struct flow_cache *cache, time_ns_t now_ns);
+
+// Evicts what has timed out in the next `n_blocks` blocks of 64 flows, going round the cache
+// from call to call. Blocks in which nothing can be due cost a compare. Returns the number of
+// flows evicted. Call it only with the pipeline drained: a packet in flight must not find its
+// flow aged by a time later than its own.
+unsigned flow_cache_age(struct flow_cache *cache, uint32_t n_blocks);
+
+// Blocks that are in use: flow_cache_age() with this number goes round once.
+uint32_t flow_cache_blocks(const struct flow_cache *cache);
+
+// Drains and evicts every flow with reason FLOW_END_FORCED, in an order that depends only on
+// what was pushed. Cost is that of the flows started since the last flush.
+void flow_cache_flush(struct flow_cache *cache);
+
+// Flushes, and sets the clock, which may go back.
+void flow_cache_restart(struct flow_cache *cache, time_ns_t now_ns);
+
+// The cache's clock.
+time_ns_t flow_cache_now(const struct flow_cache *cache);
+
+void flow_cache_stats(const struct flow_cache *cache, struct flow_cache_stats *stats);

@@ -1,0 +1,278 @@
+// What makes room in the flow cache: records, the free list, the evicting and the ageing hand.
+
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_prefetch.h>
+
+#include "flow_cache.h"
+#include "flow_cache_internal.h"
+
+enum {
+	EVICT_LOOKS = 16,    // flows looked at for a victim, at most
+	EVICT_PREFETCH = 24, // how far ahead of the hand the slab is asked for
+};
+
+enum flow_end
+flow_cache_end_at(const struct flow_cache *cache, const struct flow *flow, uint32_t t) {
+	bool finished = (flow->tcp_flags & (TCP_FIN | TCP_RST)) != 0;
+	uint32_t idle = finished ? cache->linger_ticks : cache->idle_ticks;
+	// Both relative to `first`, which is never after `last`.
+	uint32_t idle_end = flow->last - flow->first + idle;
+	int32_t age = (int32_t)(t - flow->first);
+
+	if (age >= 0 && (uint32_t)age >= RTE_MIN(idle_end, cache->active_ticks)) {
+		if (cache->active_ticks < idle_end)
+			return FLOW_END_ACTIVE;
+		return finished ? FLOW_END_DETECTED : FLOW_END_IDLE;
+	}
+	return FLOW_END_NONE;
+}
+
+// Full ticks of 32 bits that lie within 37 h of the clock.
+static uint64_t full_ticks(const struct flow_cache *cache, uint32_t t) {
+	return cache->now + (uint64_t)(int64_t)(int32_t)(t - flow_cache_tick(cache->now));
+}
+
+void flow_cache_emit(struct flow_cache *cache, uint32_t slot, enum flow_end end) {
+	const struct flow *flow = &cache->slab[slot];
+	const struct flow_cold *cold = &cache->cold[slot];
+	struct flow_record record = {
+		.key = flow->key,
+		.first_ticks = full_ticks(cache, flow->first),
+		.last_ticks = full_ticks(cache, flow->last),
+		.packets = flow->counts / COUNT_PACKET,
+		.octets = flow->counts & COUNT_OCTETS_MASK,
+		.inner_vlan_id = cold->inner_vlan_id,
+		.in_if = cold->in_if,
+		.tcp_flags = flow->tcp_flags,
+		.tos = flow->tos,
+		.ttl_min = flow->ttl_min,
+		.ttl_max = flow->ttl_max,
+		.end = (uint8_t)end,
+	};
+	memcpy(record.src_mac, cold->src_mac, sizeof(record.src_mac));
+	memcpy(record.dst_mac, cold->dst_mac, sizeof(record.dst_mac));
+
+	cache->stats.records[end]++;
+	cache->stats.record_packets += record.packets;
+	cache->stats.record_octets += record.octets;
+	cache->on_evict(&record, cache->arg);
+}
+
+// Puts a slot on the free list. When the reserve is full, 13 of its slots are written into
+// this one, whose line is at hand anyway, and which heads the list from now on.
+static void free_slot(struct flow_cache *cache, uint32_t slot) {
+	struct flow *flow = &cache->slab[slot];
+
+	flow->home = NO_FLOW;
+	if (likely(cache->n_reserve < RESERVE_SLOTS)) {
+		cache->reserve[cache->n_reserve++] = slot;
+		return;
+	}
+	cache->n_reserve -= CHUNK_SLOTS;
+	memcpy(flow->free, &cache->reserve[cache->n_reserve], sizeof(flow->free));
+	flow->next_chunk = cache->chunk;
+	cache->chunk = slot;
+}
+
+void flow_cache_evict(struct flow_cache *cache, uint32_t slot, enum flow_end end) {
+	uint32_t home = cache->slab[slot].home;
+
+	flow_cache_emit(cache, slot, end);
+	cache->buckets[home / 16].tags[home % 16] = 0;
+	free_slot(cache, slot);
+	cache->stats.flows--;
+}
+
+// The next flow to give up: the first that is at least `evict_age` old, or the oldest of 16.
+// Adds the flows looked at to `looks`.
+static uint32_t next_victim(struct flow_cache *cache, unsigned *looks) {
+	uint32_t now = flow_cache_tick(cache->now);
+	uint32_t victim = NO_FLOW;
+	int32_t victim_age = INT32_MIN;
+
+	for (unsigned look = 0; look < EVICT_LOOKS || victim == NO_FLOW; look++) {
+		uint32_t slot = cache->evict_slot;
+		const struct flow *flow = &cache->slab[slot];
+
+		cache->evict_slot = slot + 1 < cache->n_used ? slot + 1 : 0;
+		if (slot + EVICT_PREFETCH < cache->n_used)
+			rte_prefetch0(&cache->slab[slot + EVICT_PREFETCH]);
+		++*looks;
+		if (flow->home == NO_FLOW) // cannot be while all slots are taken, but costs nothing
+			continue;
+
+		int32_t age = (int32_t)(now - flow->last);
+		if (age > victim_age) {
+			victim = slot;
+			victim_age = age;
+		}
+		if (age >= (int32_t)cache->evict_age)
+			break;
+	}
+	return victim;
+}
+
+// Evicts a batch of the flows least recently seen. The lines of their buckets are asked for
+// while the hand still walks.
+[[gnu::noinline]] static void make_room(struct flow_cache *cache) {
+	uint32_t victims[16];
+	unsigned looks = 0;
+	uint32_t n = cache->evict_batch;
+	uint32_t now = flow_cache_tick(cache->now);
+
+	for (uint32_t i = 0; i < n; i++) {
+		victims[i] = next_victim(cache, &looks);
+		__builtin_prefetch(&cache->buckets[cache->slab[victims[i]].home / 16], 1);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		enum flow_end end = flow_cache_end_at(cache, &cache->slab[victims[i]], now);
+		flow_cache_evict(
+			cache, victims[i], end != FLOW_END_NONE ? end : FLOW_END_RESOURCES
+		);
+	}
+
+	// Steer for two to three looks a victim: fewer, and younger flows than need be are taken;
+	// more, and the walk costs too much. Never beyond the idle timeout: those are due anyway.
+	if (looks > 3 * n)
+		cache->evict_age -= cache->evict_age / 16 + (cache->evict_age > 0);
+	else if (looks < 2 * n)
+		cache->evict_age =
+			RTE_MIN(cache->evict_age + cache->evict_age / 16 + 1, cache->idle_ticks);
+}
+
+[[gnu::noinline]] static void fill_reserve(struct flow_cache *cache) {
+	if (cache->chunk != NO_FLOW) {
+		const struct flow *chunk = &cache->slab[cache->chunk];
+		memcpy(cache->reserve, chunk->free, sizeof(chunk->free));
+		cache->reserve[CHUNK_SLOTS] = cache->chunk;
+		cache->n_reserve = CHUNK_SLOTS + 1;
+		cache->chunk = chunk->next_chunk;
+		for (unsigned i = 0; i < CHUNK_SLOTS; i++)
+			__builtin_prefetch(&cache->slab[cache->reserve[i]], 1);
+		return;
+	}
+	if (cache->n_used < cache->n_slots) {
+		uint32_t n = RTE_MIN(cache->n_slots - cache->n_used, 16u);
+		for (uint32_t i = 0; i < n; i++) {
+			uint32_t slot = cache->n_used + n - 1 - i; // the lowest is taken first
+			// The first of a block has no due time to lower yet.
+			if (slot % BLOCK_FLOWS == 0)
+				cache->due[slot / BLOCK_FLOWS] =
+					flow_cache_tick(cache->now) + INT32_MAX;
+			cache->slab[slot].home = NO_FLOW;
+			cache->reserve[i] = slot;
+		}
+		cache->n_reserve = n;
+		cache->n_used += n;
+		return;
+	}
+	make_room(cache);
+}
+
+uint32_t flow_cache_take_slot(struct flow_cache *cache) {
+	if (unlikely(cache->n_reserve == 0))
+		fill_reserve(cache);
+	return cache->reserve[--cache->n_reserve];
+}
+
+// Evicts what has timed out in a block, and finds when the next of it is due.
+[[gnu::noinline]] static unsigned age_block(struct flow_cache *cache, uint32_t block) {
+	uint32_t now = flow_cache_tick(cache->now);
+	uint32_t begin = block * BLOCK_FLOWS;
+	uint32_t end = RTE_MIN(begin + BLOCK_FLOWS, cache->n_used);
+	uint32_t due[BLOCK_FLOWS];
+	uint8_t reason[BLOCK_FLOWS];
+	unsigned n_due = 0;
+	int32_t next = INT32_MAX;
+
+	for (uint32_t slot = begin; slot < end; slot++) {
+		const struct flow *flow = &cache->slab[slot];
+		if (flow->home == NO_FLOW)
+			continue;
+		enum flow_end why = flow_cache_end_at(cache, flow, now);
+		if (why != FLOW_END_NONE) {
+			__builtin_prefetch(&cache->buckets[flow->home / 16], 1);
+			reason[n_due] = (uint8_t)why;
+			due[n_due++] = slot;
+			continue;
+		}
+		bool finished = (flow->tcp_flags & (TCP_FIN | TCP_RST)) != 0;
+		uint32_t idle = finished ? cache->linger_ticks : cache->idle_ticks;
+		int32_t left =
+			RTE_MIN((int32_t)(flow->last + idle - now),
+				(int32_t)(flow->first + cache->active_ticks - now));
+		next = RTE_MIN(next, left);
+	}
+	cache->due[block] = now + (uint32_t)next;
+	for (unsigned i = 0; i < n_due; i++)
+		flow_cache_evict(cache, due[i], reason[i]);
+	return n_due;
+}
+
+uint32_t flow_cache_blocks(const struct flow_cache *cache) {
+	return (cache->n_used + BLOCK_FLOWS - 1) / BLOCK_FLOWS;
+}
+
+unsigned flow_cache_age(struct flow_cache *cache, uint32_t n_blocks) {
+	uint32_t now = flow_cache_tick(cache->now);
+	uint32_t n_all = flow_cache_blocks(cache);
+	unsigned n = 0;
+
+	for (n_blocks = RTE_MIN(n_blocks, n_all); n_blocks > 0; n_blocks--) {
+		if (cache->age_block >= n_all)
+			cache->age_block = 0;
+		if (unlikely((int32_t)(cache->due[cache->age_block] - now) <= 0))
+			n += age_block(cache, cache->age_block);
+		cache->age_block++;
+	}
+	return n;
+}
+
+void flow_cache_advance(struct flow_cache *cache, time_ns_t now_ns) {
+	uint64_t target = ticks_of_ns(now_ns);
+	uint64_t step = ticks_of_ns(FLOW_CACHE_LONGEST_STEP_NS);
+
+	flow_cache_drain(cache);
+	// Hour by hour while there are flows, so that none grows older than 32 bits of ticks can
+	// tell; within a day the active timeout has ended every one of them.
+	while (target > cache->now && target - cache->now > step && cache->stats.flows > 0) {
+		cache->now += step;
+		flow_cache_age(cache, flow_cache_blocks(cache));
+	}
+	if (target > cache->now) {
+		bool empty = cache->stats.flows == 0;
+		cache->now = target;
+		// Due times of an empty cache mean nothing, but they must not seem far away.
+		if (empty)
+			for (uint32_t block = 0; block < flow_cache_blocks(cache); block++)
+				cache->due[block] = flow_cache_tick(target) + INT32_MAX;
+	}
+}
+
+void flow_cache_flush(struct flow_cache *cache) {
+	flow_cache_drain(cache);
+	for (uint32_t slot = 0; slot < cache->n_used; slot++) {
+		struct flow *flow = &cache->slab[slot];
+		if (flow->home == NO_FLOW)
+			continue;
+		if (slot + 8 < cache->n_used && cache->slab[slot + 8].home != NO_FLOW)
+			__builtin_prefetch(&cache->buckets[cache->slab[slot + 8].home / 16], 1);
+		flow_cache_emit(cache, slot, FLOW_END_FORCED);
+		cache->buckets[flow->home / 16].tags[flow->home % 16] = 0;
+		flow->home = NO_FLOW;
+	}
+	// Nothing is in use: start again at the bottom of the slab.
+	cache->stats.flows = 0;
+	cache->n_used = 0;
+	cache->n_reserve = 0;
+	cache->chunk = NO_FLOW;
+	cache->age_block = 0;
+	cache->evict_slot = 0;
+}
+
+void flow_cache_restart(struct flow_cache *cache, time_ns_t now_ns) {
+	flow_cache_flush(cache);
+	cache->now = ticks_of_ns(now_ns);
+}
