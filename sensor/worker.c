@@ -1,0 +1,200 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum {
+	RECORD_SLOTS = 1 << 14, // 1.5 MiB: some milliseconds of a flood
+	BURST_SLOTS = 32,
+	PUBLISH_RECORDS = 64, // shown to the exporter at once
+	FULL_SLEEP_US = 50,   // while the exporter is behind
+	EMPTY_SLEEP_US = 50,  // while the reader is
+};
+
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+
+struct worker {
+	struct flow_cache *cache;
+	size_t cache_bytes;
+	struct ring *records;
+	struct ring *bursts;
+	pthread_t thread;
+	bool started;
+};
+
+static void sleep_us(long us) {
+	nanosleep(&(struct timespec){.tv_nsec = us * NS_PER_US}, NULL);
+}
+
+// The next slot of the record ring. A replay loses nothing: it waits.
+static struct flow_record *record_slot(struct worker *worker) {
+	struct flow_record *slot;
+	while ((slot = ring_reserve(worker->records)) == NULL) {
+		ring_publish(worker->records);
+		sleep_us(FULL_SLEEP_US);
+	}
+	return slot;
+}
+
+static void keep_record(const struct flow_record *record, void *arg) {
+	struct worker *worker = arg;
+
+	*record_slot(worker) = *record;
+	ring_push(worker->records);
+	if (ring_unpublished(worker->records) >= PUBLISH_RECORDS)
+		ring_publish(worker->records);
+}
+
+static void *map_cache(size_t bytes) {
+	void *memory =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	// Advice: without huge pages the cache is slower, not wrong.
+	if (bytes >= HUGE_PAGE_BYTES)
+		(void)madvise(memory, bytes, MADV_HUGEPAGE);
+	return memory;
+}
+
+struct worker *worker_new(const struct flow_cache_config *config) {
+	struct worker *worker = calloc(1, sizeof(*worker));
+	if (worker == NULL)
+		return NULL;
+
+	struct flow_cache_config own = *config;
+	own.on_evict = keep_record;
+	own.arg = worker;
+	worker->cache_bytes = flow_cache_size(&own);
+	if (worker->cache_bytes == 0) {
+		free(worker);
+		errno = EINVAL;
+		return NULL;
+	}
+	void *memory = map_cache(worker->cache_bytes);
+	worker->records = ring_new(RECORD_SLOTS, sizeof(struct flow_record));
+	if (memory != NULL)
+		worker->cache = flow_cache_init(memory, &own);
+	if (worker->cache == NULL || worker->records == NULL) {
+		worker_free(worker);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return worker;
+}
+
+void worker_free(struct worker *worker) {
+	if (worker == NULL)
+		return;
+	if (worker->cache != NULL)
+		munmap(worker->cache, worker->cache_bytes);
+	ring_free(worker->records);
+	ring_free(worker->bursts);
+	free(worker);
+}
+
+struct flow_cache *worker_cache(struct worker *worker) {
+	return worker->cache;
+}
+
+struct ring *worker_records(struct worker *worker) {
+	return worker->records;
+}
+
+void worker_mark(struct worker *worker, uint64_t order, time_ns_t now_ns) {
+	*record_slot(worker) = record_mark(order, ticks_of_ns(now_ns));
+	ring_push(worker->records);
+}
+
+void worker_do(struct worker *worker, enum worker_task task, uint64_t order, time_ns_t now_ns) {
+	// What is in flight belongs to the order before.
+	flow_cache_drain(worker->cache);
+	switch (task) {
+	case WORKER_PACKETS:
+		break;
+	case WORKER_ADVANCE:
+		worker_mark(worker, order, now_ns);
+		flow_cache_advance(worker->cache, now_ns);
+		flow_cache_age(worker->cache, flow_cache_blocks(worker->cache));
+		break;
+	case WORKER_RESTART:
+		// The flows end by the clock they lived by.
+		flow_cache_restart(worker->cache, now_ns);
+		worker_mark(worker, order, now_ns);
+		break;
+	case WORKER_END:
+		flow_cache_flush(worker->cache);
+		worker_mark(worker, RECORD_ORDER_END, now_ns);
+		break;
+	}
+	ring_publish(worker->records);
+}
+
+void worker_publish(struct worker *worker) {
+	ring_publish(worker->records);
+}
+
+static void count_burst(struct worker *worker, const struct worker_burst *burst) {
+	// A mark for each burst, even without packets: the exporter learns how far this worker
+	// is, and need not hold back the records of the others.
+	worker_mark(worker, burst->order, burst->now_ns);
+	for (unsigned i = 0; i < burst->n_packets; i++) {
+		*flow_cache_next(worker->cache) = burst->packets[i];
+		flow_cache_push(worker->cache);
+	}
+	// So that every record is made under the order of its packet, however bursts are cut.
+	flow_cache_drain(worker->cache);
+	ring_publish(worker->records);
+}
+
+static void *run(void *arg) {
+	struct worker *worker = arg;
+
+	for (;;) {
+		if (ring_ready(worker->bursts) == 0) {
+			sleep_us(EMPTY_SLEEP_US);
+			continue;
+		}
+		const struct worker_burst *burst = ring_at(worker->bursts, 0);
+		enum worker_task task = burst->task;
+		if (task == WORKER_PACKETS)
+			count_burst(worker, burst);
+		else
+			worker_do(worker, task, burst->order, burst->now_ns);
+		ring_release(worker->bursts, 1);
+		if (task == WORKER_END)
+			return NULL;
+	}
+}
+
+int worker_start(struct worker *worker) {
+	worker->bursts = ring_new(BURST_SLOTS, sizeof(struct worker_burst));
+	if (worker->bursts == NULL)
+		return -errno;
+	int rc = pthread_create(&worker->thread, NULL, run, worker);
+	if (rc != 0)
+		return -rc;
+	worker->started = true;
+	return 0;
+}
+
+bool worker_has_thread(const struct worker *worker) {
+	return worker->started;
+}
+
+struct worker_burst *worker_reserve(struct worker *worker) {
+	return ring_reserve(worker->bursts);
+}
+
+void worker_submit(struct worker *worker) {
+	ring_push(worker->bursts);
+	ring_publish(worker->bursts);
+}
+
+void worker_join(struct worker *worker) {
+	if (worker->started)
+		pthread_join(worker->thread, NULL);
+	worker->started = false;
+}
