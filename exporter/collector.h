@@ -14,33 +14,32 @@
 #include "flow_record.h"
 #include "netflow9.h"
 
-#define COLLECTOR_ERROR_BYTES 256
+#define COLLECTOR_ERROR_BYTES 512
 
 struct collector;
 
 struct collector_config {
-	const char *destination;      // "HOST:PORT", "[IPv6]:PORT"; names are resolved
+	const char *destination;         // "HOST:PORT", "[IPv6]:PORT"; names are resolved
 	struct netflow9_config netflow9; // datagram_bytes 0 = 1400, over IPv6 1232
-	uint32_t datagrams_per_s;     // pacing; 0 = as fast as the socket takes them
-	bool wait;                    // replay: wait while the socket is full; live: count the loss
+	uint32_t datagrams_per_s;        // pacing; 0 = as fast as the socket takes them
+	bool wait; // replay: wait while the socket is full; live: count the loss
 };
 
 struct collector_stats {
-	uint64_t records;        // given to collector_add()
-	uint64_t records_sent;   // handed to the kernel
-	uint64_t lost_full;      // records lost: socket buffer full (EAGAIN, ENOBUFS)
-	uint64_t lost_refused;   // records lost: nobody listens there (ECONNREFUSED), seen twice
+	uint64_t records;          // given to collector_add()
+	uint64_t records_sent;     // handed to the kernel
+	uint64_t lost_full;        // records lost: socket buffer full (EAGAIN, ENOBUFS)
+	uint64_t lost_refused;     // records lost: nobody listens there (ECONNREFUSED), seen twice
 	uint64_t lost_unreachable; // records lost: no route, host or network unreachable
-	uint64_t lost_other;     // records lost: any other error of the socket
+	uint64_t lost_other;       // records lost: any other error of the socket
 	uint64_t datagrams_sent;
 	uint64_t octets_sent;
-	uint64_t refusals;       // ICMP port unreachable seen: an earlier datagram went nowhere
+	uint64_t refusals; // ICMP port unreachable seen: an earlier datagram went nowhere
 };
 
 // Resolves, opens, connects. NULL on error, with one line in `error`
 // (COLLECTOR_ERROR_BYTES) that names the destination, the cause and the remedy.
-[[nodiscard]] struct collector *
-collector_open(const struct collector_config *config, char *error);
+[[nodiscard]] struct collector *collector_open(const struct collector_config *config, char *error);
 
 // Flushes nothing: call collector_flush() first.
 void collector_close(struct collector *collector);

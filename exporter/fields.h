@@ -30,8 +30,8 @@ enum {
 };
 
 // The standard data templates.
-const struct field_template *fields_ipv4(void);
-const struct field_template *fields_ipv6(void);
+struct field_template fields_ipv4(void);
+struct field_template fields_ipv6(void);
 
 // The template id of a field list: 256 + a 16-bit hash of ids and lengths, folded into
 // 256 .. 65535.

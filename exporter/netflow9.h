@@ -40,12 +40,8 @@ struct netflow9;
 
 // Takes each finished export packet: `n_records` of its records are flow records. The octets
 // are the encoder's and are gone when the call returns.
-typedef void (*netflow9_send_fn)(
-	const uint8_t *datagram,
-	size_t bytes,
-	unsigned n_records,
-	void *arg
-);
+typedef void (*netflow9_send_fn
+)(const uint8_t *datagram, size_t bytes, unsigned n_records, void *arg);
 
 // NULL with errno EINVAL (config out of range) or ENOMEM.
 [[nodiscard]] struct netflow9 *

@@ -1,0 +1,330 @@
+#include "collector.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+enum {
+	HOST_BYTES = 256,
+	IPV6_DATAGRAM_BYTES = 1232, // 1280, the least MTU of IPv6, without the headers
+	BURST_DATAGRAMS = 16,       // sent at once before the pacing looks at the clock
+	WAIT_MS = 100,              // for room in a full socket, each time
+	MAX_WAITS = 50,             // after which the datagram is given up
+	SEND_BUFFER_BYTES = 1 << 20,
+};
+
+// Written by the one thread that sends, read by any. Relaxed: each counter stands for itself,
+// and with one writer a load, an add and a store are enough.
+struct counters {
+	atomic_ullong records;
+	atomic_ullong records_sent;
+	atomic_ullong lost_full;
+	atomic_ullong lost_refused;
+	atomic_ullong lost_unreachable;
+	atomic_ullong lost_other;
+	atomic_ullong datagrams_sent;
+	atomic_ullong octets_sent;
+	atomic_ullong refusals;
+};
+
+struct collector {
+	struct collector_config config;
+	char *name;
+	int socket;
+	struct netflow9 *encoder;
+	unsigned n_burst;
+	time_ns_t due_ns; // of the next burst, by the monotonic clock
+	struct counters counters;
+};
+
+static void add(atomic_ullong *counter, uint64_t n) {
+	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, now + n, memory_order_relaxed);
+}
+
+static uint64_t get(const atomic_ullong *counter) {
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static time_ns_t monotonic_ns(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+// Holds back what would come faster than the rate, a burst at a time: a receiver's buffer
+// takes a burst, and a sleep for each datagram would cost more than the datagram.
+static void pace(struct collector *collector) {
+	if (collector->config.datagrams_per_s == 0 || ++collector->n_burst < BURST_DATAGRAMS)
+		return;
+	collector->n_burst = 0;
+
+	time_ns_t now_ns = monotonic_ns();
+	if (collector->due_ns < now_ns)
+		collector->due_ns = now_ns;
+	struct timespec due = {
+		.tv_sec = collector->due_ns / NS_PER_S,
+		.tv_nsec = collector->due_ns % NS_PER_S,
+	};
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+		;
+	collector->due_ns += BURST_DATAGRAMS * NS_PER_S / collector->config.datagrams_per_s;
+}
+
+// One datagram to the kernel. Returns 0 or a negative errno.
+static int send_once(struct collector *collector, const uint8_t *datagram, size_t bytes) {
+	for (unsigned n_waits = 0;;) {
+		if (send(collector->socket, datagram, bytes, MSG_NOSIGNAL) >= 0)
+			return 0;
+		if (errno == EINTR)
+			continue;
+		bool full = errno == EAGAIN || errno == ENOBUFS;
+		if (!full || !collector->config.wait || n_waits++ == MAX_WAITS)
+			return -errno;
+		// ENOBUFS is the interface's queue, which poll() does not know of.
+		if (errno == ENOBUFS)
+			nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
+		else
+			poll(&(struct pollfd){.fd = collector->socket, .events = POLLOUT},
+			     1,
+			     WAIT_MS);
+	}
+}
+
+static atomic_ullong *loss_of(struct counters *counters, int error) {
+	switch (error) {
+	case EAGAIN:
+	case ENOBUFS:
+		return &counters->lost_full;
+	case ECONNREFUSED:
+		return &counters->lost_refused;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+	case EHOSTDOWN:
+		return &counters->lost_unreachable;
+	default:
+		return &counters->lost_other;
+	}
+}
+
+// Whoever listens next has no templates yet.
+static void count_refusal(struct collector *collector) {
+	add(&collector->counters.refusals, 1);
+	netflow9_renew_templates(collector->encoder);
+}
+
+static void send_datagram(const uint8_t *datagram, size_t bytes, unsigned n_records, void *arg) {
+	struct collector *collector = arg;
+	struct counters *counters = &collector->counters;
+
+	pace(collector);
+	int rc = send_once(collector, datagram, bytes);
+	if (rc == -ECONNREFUSED) {
+		// The answer to an earlier datagram; this one has not been sent.
+		count_refusal(collector);
+		rc = send_once(collector, datagram, bytes);
+	}
+	if (rc < 0) {
+		add(loss_of(counters, -rc), n_records);
+		return;
+	}
+	add(&counters->records_sent, n_records);
+	add(&counters->datagrams_sent, 1);
+	add(&counters->octets_sent, bytes);
+}
+
+// Splits "HOST:PORT" or "[HOST]:PORT". Returns what is wrong with it, or NULL.
+static const char *split(const char *destination, char *host, const char **port) {
+	const char *begin = destination, *end;
+
+	if (*begin == '[') {
+		end = strchr(++begin, ']');
+		if (end == NULL || end[1] != ':')
+			return "not [ADDRESS]:PORT";
+		*port = end + 2;
+	} else {
+		end = strrchr(begin, ':');
+		if (end == NULL)
+			return "no port";
+		if (memchr(begin, ':', (size_t)(end - begin)) != NULL)
+			return "an IPv6 address must stand in brackets";
+		*port = end + 1;
+	}
+	if (end == begin || end - begin >= HOST_BYTES)
+		return "no host that could be one";
+
+	char *rest;
+	errno = 0;
+	unsigned long number = strtoul(*port, &rest, 10);
+	if (**port < '0' || **port > '9' || *rest != '\0')
+		return "the port is not a number";
+	if (number < 1 || number > 65535 || errno == ERANGE)
+		return "the port must be from 1 to 65535";
+	memcpy(host, begin, (size_t)(end - begin));
+	host[end - begin] = '\0';
+	return NULL;
+}
+
+// A connected socket for one of the addresses of `found`, the first that works.
+static int connect_any(const struct addrinfo *found, int *family) {
+	int error = EADDRNOTAVAIL;
+
+	for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+		int fd =
+			socket(at->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP
+			);
+		if (fd < 0) {
+			error = errno;
+			continue;
+		}
+		// Best effort: the kernel may cap it.
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
+		if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
+			*family = at->ai_family;
+			return fd;
+		}
+		error = errno;
+		close(fd);
+	}
+	return -error;
+}
+
+static int open_socket(const char *destination, int *family, char *error) {
+	const struct addrinfo hints = {
+		.ai_socktype = SOCK_DGRAM,
+		.ai_flags = AI_NUMERICSERV,
+	};
+	char host[HOST_BYTES];
+	const char *port;
+	struct addrinfo *found;
+
+	const char *wrong = split(destination, host, &port);
+	if (wrong != NULL) {
+		snprintf(
+			error,
+			COLLECTOR_ERROR_BYTES,
+			"collector %s: %s; use HOST:PORT or [IPV6]:PORT, such as 127.0.0.1:2055",
+			destination,
+			wrong
+		);
+		return -EINVAL;
+	}
+	int rc = getaddrinfo(host, port, &hints, &found);
+	if (rc != 0) {
+		snprintf(
+			error,
+			COLLECTOR_ERROR_BYTES,
+			"collector %s: cannot resolve %s: %s; check the name, or give an address",
+			destination,
+			host,
+			rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc)
+		);
+		return -EHOSTUNREACH;
+	}
+	rc = connect_any(found, family);
+	freeaddrinfo(found);
+	if (rc < 0)
+		snprintf(
+			error,
+			COLLECTOR_ERROR_BYTES,
+			"collector %s: cannot be reached from here: %s; check the address and the "
+			"routes",
+			destination,
+			strerror(-rc)
+		);
+	return rc;
+}
+
+struct collector *collector_open(const struct collector_config *config, char *error) {
+	struct collector *collector = calloc(1, sizeof(*collector));
+	int family = AF_UNSPEC;
+
+	if (collector == NULL) {
+		snprintf(
+			error,
+			COLLECTOR_ERROR_BYTES,
+			"collector %s: %s",
+			config->destination,
+			strerror(errno)
+		);
+		return NULL;
+	}
+	collector->config = *config;
+	collector->socket = open_socket(config->destination, &family, error);
+	if (collector->socket < 0) {
+		collector_close(collector);
+		return NULL;
+	}
+	if (collector->config.netflow9.datagram_bytes == 0)
+		collector->config.netflow9.datagram_bytes =
+			family == AF_INET6 ? IPV6_DATAGRAM_BYTES : NETFLOW9_DEFAULT_DATAGRAM_BYTES;
+	collector->name = strdup(config->destination);
+	collector->encoder = netflow9_new(&collector->config.netflow9, send_datagram, collector);
+	if (collector->name == NULL || collector->encoder == NULL) {
+		snprintf(
+			error,
+			COLLECTOR_ERROR_BYTES,
+			"collector %s: %s",
+			config->destination,
+			strerror(errno)
+		);
+		collector_close(collector);
+		return NULL;
+	}
+	return collector;
+}
+
+void collector_close(struct collector *collector) {
+	if (collector == NULL)
+		return;
+	if (collector->socket >= 0)
+		close(collector->socket);
+	netflow9_free(collector->encoder);
+	free(collector->name);
+	free(collector);
+}
+
+void collector_add(struct collector *collector, const struct flow_record *record, int64_t now_ms) {
+	add(&collector->counters.records, 1);
+	netflow9_add(collector->encoder, record, now_ms);
+}
+
+void collector_flush(struct collector *collector, int64_t now_ms) {
+	int error = 0;
+
+	netflow9_flush(collector->encoder, now_ms);
+	// The answer to the last datagrams, which no further one may be there to bring.
+	getsockopt(collector->socket, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+	if (error == ECONNREFUSED)
+		count_refusal(collector);
+}
+
+const char *collector_name(const struct collector *collector) {
+	return collector->name;
+}
+
+void collector_stats(const struct collector *collector, struct collector_stats *stats) {
+	const struct counters *counters = &collector->counters;
+
+	*stats = (struct collector_stats){
+		.records = get(&counters->records),
+		.records_sent = get(&counters->records_sent),
+		.lost_full = get(&counters->lost_full),
+		.lost_refused = get(&counters->lost_refused),
+		.lost_unreachable = get(&counters->lost_unreachable),
+		.lost_other = get(&counters->lost_other),
+		.datagrams_sent = get(&counters->datagrams_sent),
+		.octets_sent = get(&counters->octets_sent),
+		.refusals = get(&counters->refusals),
+	};
+}

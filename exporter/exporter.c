@@ -1,0 +1,162 @@
+#include "exporter.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "record_ring.h"
+
+enum {
+	MAX_HOLD_MS = 1000,  // a record waits no longer than this for its datagram to fill
+	IDLE_SLEEP_US = 500, // between looks at empty rings; a ring holds far more than comes then
+};
+
+// What is known of one ring.
+struct input {
+	struct ring *ring;
+	uint64_t order; // of its next records, at least
+	uint64_t now_ticks;
+};
+
+struct exporter {
+	pthread_t thread;
+	struct input *inputs;
+	unsigned n_inputs;
+	struct collector **collectors;
+	unsigned n_collectors;
+	struct print *print;
+	uint32_t sampling_rate;
+
+	bool pending;     // a sink may hold records that are not sent
+	int64_t begun_ms; // the clock when the first of them came
+	int64_t now_ms;   // the clock of the last record
+};
+
+static void flush_sinks(struct exporter *exporter) {
+	// With the clock of the last record, not of whatever made us flush: what is sent depends
+	// on the records alone.
+	for (unsigned i = 0; i < exporter->n_collectors; i++)
+		collector_flush(exporter->collectors[i], exporter->now_ms);
+	if (exporter->print != NULL)
+		print_flush(exporter->print);
+	exporter->pending = false;
+}
+
+// Flushes what has waited long enough by the clock `now_ms`, or belongs before a clock that
+// was set back.
+static void flush_if_due(struct exporter *exporter, int64_t now_ms) {
+	if (exporter->pending
+	    && (now_ms - exporter->begun_ms >= MAX_HOLD_MS || now_ms < exporter->now_ms))
+		flush_sinks(exporter);
+}
+
+static void
+deliver(struct exporter *exporter, const struct flow_record *record, uint64_t now_ticks) {
+	int64_t now_ms = ms_of_ticks(now_ticks);
+
+	flush_if_due(exporter, now_ms);
+	if (!exporter->pending) {
+		exporter->pending = true;
+		exporter->begun_ms = now_ms;
+	}
+	exporter->now_ms = now_ms;
+	for (unsigned i = 0; i < exporter->n_collectors; i++)
+		collector_add(exporter->collectors[i], record, now_ms);
+	if (exporter->print != NULL)
+		print_add(exporter->print, record, exporter->sampling_rate);
+}
+
+// The input whose records come next: lowest order, then lowest index. NULL when all ended.
+static struct input *next_input(struct exporter *exporter) {
+	struct input *next = &exporter->inputs[0];
+	for (unsigned i = 1; i < exporter->n_inputs; i++)
+		if (exporter->inputs[i].order < next->order)
+			next = &exporter->inputs[i];
+	return next->order == RECORD_ORDER_END ? NULL : next;
+}
+
+// Delivers what is ready, up to a mark. Returns how many slots were read.
+static uint32_t drain_input(struct exporter *exporter, struct input *input) {
+	uint32_t ready = ring_ready(input->ring);
+	uint32_t n = 0;
+	bool marked = false;
+
+	while (n < ready && !marked) {
+		const struct flow_record *slot = ring_at(input->ring, n++);
+		marked = record_is_mark(slot);
+		if (marked) {
+			input->order = record_mark_order(slot);
+			input->now_ticks = record_mark_now(slot);
+		} else {
+			deliver(exporter, slot, input->now_ticks);
+		}
+	}
+	if (n > 0)
+		ring_release(input->ring, n);
+	return n;
+}
+
+static void *run(void *arg) {
+	struct exporter *exporter = arg;
+	struct input *input;
+
+	while ((input = next_input(exporter)) != NULL) {
+		// Nothing older than this can follow, from any ring.
+		if (input->now_ticks > 0)
+			flush_if_due(exporter, ms_of_ticks(input->now_ticks));
+		if (drain_input(exporter, input) == 0)
+			nanosleep(&(struct timespec){.tv_nsec = IDLE_SLEEP_US * NS_PER_US}, NULL);
+	}
+	flush_sinks(exporter);
+	return NULL;
+}
+
+static void exporter_free(struct exporter *exporter) {
+	free(exporter->inputs);
+	free(exporter->collectors);
+	free(exporter);
+}
+
+struct exporter *exporter_start(const struct exporter_config *config) {
+	if (config->n_rings == 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+
+	struct exporter *exporter = calloc(1, sizeof(*exporter));
+	if (exporter == NULL)
+		return NULL;
+	exporter->n_inputs = config->n_rings;
+	exporter->n_collectors = config->n_collectors;
+	exporter->print = config->print;
+	exporter->sampling_rate = config->sampling_rate;
+	exporter->inputs = calloc(config->n_rings, sizeof(exporter->inputs[0]));
+	exporter->collectors = calloc(config->n_collectors + 1, sizeof(exporter->collectors[0]));
+	if (exporter->inputs == NULL || exporter->collectors == NULL) {
+		exporter_free(exporter);
+		errno = ENOMEM;
+		return NULL;
+	}
+	for (unsigned i = 0; i < config->n_rings; i++)
+		exporter->inputs[i].ring = config->rings[i];
+	for (unsigned i = 0; i < config->n_collectors; i++)
+		exporter->collectors[i] = config->collectors[i];
+
+	int rc = pthread_create(&exporter->thread, NULL, run, exporter);
+	if (rc != 0) {
+		exporter_free(exporter);
+		errno = rc;
+		return NULL;
+	}
+	return exporter;
+}
+
+void exporter_join(struct exporter *exporter) {
+	if (exporter == NULL)
+		return;
+	pthread_join(exporter->thread, NULL);
+	exporter_free(exporter);
+}

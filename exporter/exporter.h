@@ -1,0 +1,33 @@
+// Exporter: takes the records out of the workers' rings and hands each to every sink. One
+// thread of its own, which may block; the workers wait (replay) for a full ring, not for it.
+//
+// The rings are joined by the orders of their marks (record_ring.h): the sinks see one stream
+// of records and times that is the same in every run, whichever worker ran ahead.
+//
+// Threads: start and join from one thread; the sinks belong to the exporter's thread between.
+// Time: the clock of the marks; the exporter reads none of its own.
+
+#pragma once
+
+#include "collector.h"
+#include "print.h"
+#include "ring.h"
+
+struct exporter;
+
+struct exporter_config {
+	struct ring *const *rings; // of records, one a worker
+	unsigned n_rings;          // at least 1
+	struct collector *const *collectors;
+	unsigned n_collectors;
+	struct print *print; // or NULL
+	uint32_t sampling_rate;
+};
+
+// Starts the thread. NULL with errno EINVAL, ENOMEM or EAGAIN. The arrays are copied; rings
+// and sinks remain the caller's and must outlive the exporter.
+[[nodiscard]] struct exporter *exporter_start(const struct exporter_config *config);
+
+// Waits until the end mark of every ring has come and all sinks are flushed, then frees.
+// NULL is fine.
+void exporter_join(struct exporter *exporter);
