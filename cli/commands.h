@@ -1,0 +1,12 @@
+// The commands of weir, one file each. Each takes its own arguments, argv[0] being the
+// command's name, and returns the exit status.
+
+#pragma once
+
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1, // something could not be read, written, reached
+	EXIT_USAGE = 2,  // a wrong option or argument; nothing was done
+};
+
+int command_replay(int argc, char **argv);

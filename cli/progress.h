@@ -1,0 +1,26 @@
+// Progress: one line on the terminal while a replay runs: how much is done, how fast, and
+// how long it will take yet.
+//
+// Threads: one. Time: CLOCK_MONOTONIC, for display alone.
+
+#pragma once
+
+#include <stdbool.h>
+
+#include "clock.h"
+#include "replay.h"
+
+struct progress {
+	bool shown;
+	time_ns_t start_ns;
+	time_ns_t drawn_ns;
+	int last_width;
+};
+
+void progress_begin(struct progress *progress);
+
+// Draws anew, at most ten times a second.
+void progress_update(struct progress *progress, const struct replay_progress *state);
+
+// Wipes the line, so that what is printed next stands alone.
+void progress_end(struct progress *progress);

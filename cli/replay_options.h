@@ -1,0 +1,51 @@
+// What `weir replay` was asked to do. One table of options; every mistake gets a line that
+// names the option, what was found, and what would do.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "clock.h"
+#include "print.h"
+
+enum {
+	REPLAY_MAX_COLLECTORS = 16,
+};
+
+enum ledger_format {
+	LEDGER_TEXT,
+	LEDGER_JSON,
+	LEDGER_NONE,
+};
+
+enum progress_mode {
+	PROGRESS_AUTO, // if standard error is a terminal
+	PROGRESS_ALWAYS,
+	PROGRESS_NEVER,
+};
+
+struct replay_options {
+	const char *collectors[REPLAY_MAX_COLLECTORS];
+	unsigned n_collectors;
+	enum print_format print;
+	enum ledger_format ledger;
+	enum progress_mode progress;
+	time_ns_t active_timeout_ns;
+	time_ns_t idle_timeout_ns;
+	time_ns_t template_interval_ns;
+	uint32_t n_flows;
+	unsigned n_workers;
+	double speed; // 0 = as fast as possible
+	const char *filter;
+	uint32_t source_id;
+	uint32_t datagrams_per_s; // 0 = no limit
+	uint16_t datagram_bytes;  // 0 = the collector's default
+	char *const *files;
+	unsigned n_files;
+};
+
+// 0: go on; 1: help was asked for and printed; -EINVAL: a mistake was reported on standard
+// error.
+int replay_options_parse(struct replay_options *options, int argc, char **argv);

@@ -1,0 +1,54 @@
+// weir: the program. Finds the command and hands over.
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *what;
+} commands[] = {
+	{"replay", command_replay, "meter capture files and send their flows to collectors"},
+};
+
+static void usage(FILE *out) {
+	fprintf(out,
+		"Usage: weir COMMAND [OPTIONS] [ARGUMENTS]\n"
+		"\n"
+		"weir " WEIR_VERSION ", a passive network sensor: packets become flow records,\n"
+		"flow records go to NetFlow v9 collectors.\n"
+		"\n"
+		"Commands:\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
+	fprintf(out, "  %-10s %s\n", "version", "print the version");
+	fprintf(out, "\n'weir COMMAND --help' tells the options of a command.\n");
+}
+
+int main(int argc, char **argv) {
+	// A reader that goes away is a write error with a message, not a silent death.
+	signal(SIGPIPE, SIG_IGN);
+
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	const char *name = argv[1];
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		usage(stdout);
+		return EXIT_OK;
+	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+		printf("weir " WEIR_VERSION "\n");
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+
+	fprintf(stderr, "weir: no command '%s'; 'weir --help' lists them\n", name);
+	return EXIT_USAGE;
+}
