@@ -17,7 +17,7 @@
 
 static const char help[] =
 	"Usage: weir replay [OPTIONS] FILE...     (- is standard input)\n"
-	"Meters pcap and pcapng captures (also .gz, .zst) as one stream, in the given order.\n"
+	"Meters pcap and pcapng captures (also .gz, .zst) as one stream, in this order.\n"
 	"\n"
 	"  -c, --collector HOST:PORT   send NetFlow v9 there; may be repeated\n"
 	"  -p, --print FORMAT          print records to stdout: text, csv, json\n"
@@ -29,7 +29,7 @@ static const char help[] =
 	"  -w, --workers N             threads with a flow cache each  [1]\n"
 	"      --speed FACTOR          1 = as captured, 10 = ten times, max  [max]\n"
 	"  -f, --filter 'BPF'          meter only what matches, as in tcpdump\n"
-	"      --export-rate N         datagrams/s to each collector, 0 = no limit  [20000]\n"
+	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
 	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
 	"      --template-interval T   templates again after this time  [30s]\n"
 	"      --source-id N           observation domain of the records  [1]\n"
