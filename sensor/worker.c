@@ -23,6 +23,7 @@ struct worker {
 	struct ring *bursts;
 	pthread_t thread;
 	bool started;
+	time_ns_t clock_ns; // of the last task
 };
 
 static void sleep_us(long us) {
@@ -120,15 +121,19 @@ void worker_do(struct worker *worker, enum worker_task task, uint64_t order, tim
 		flow_cache_age(worker->cache, flow_cache_blocks(worker->cache));
 		break;
 	case WORKER_RESTART:
-		// The flows end by the clock they lived by.
+		// The flows end by the clock they lived by. Under this order, not under that of
+		// the last burst: which one that was depends on how the threads ran.
+		worker_mark(worker, order, worker->clock_ns);
 		flow_cache_restart(worker->cache, now_ns);
 		worker_mark(worker, order, now_ns);
 		break;
 	case WORKER_END:
+		worker_mark(worker, order, now_ns);
 		flow_cache_flush(worker->cache);
 		worker_mark(worker, RECORD_ORDER_END, now_ns);
 		break;
 	}
+	worker->clock_ns = now_ns;
 	ring_publish(worker->records);
 }
 

@@ -332,12 +332,6 @@ static unsigned load_captures(void) {
 	return n;
 }
 
-static void captures_give_their_expected_flows(void **state) {
-	(void)state;
-	print_message("# no captures in WEIR_CAPTURES=%s: skipped\n", folder != NULL ? folder : "");
-	skip();
-}
-
 int main(void) {
 	static struct CMUnitTest tests[N_FILES_MAX];
 	unsigned n;
@@ -351,9 +345,12 @@ int main(void) {
 			.test_func = capture_gives_its_expected_flows,
 			.initial_state = &captures[i],
 		};
-	if (n == 0)
-		tests[n++] =
-			(struct CMUnitTest)cmocka_unit_test(captures_give_their_expected_flows);
+	if (n == 0) {
+		// By hand: cmocka's own way to skip is read as a failure.
+		printf("1..0 # SKIP no captures in %s\n",
+		       folder != NULL ? folder : "WEIR_CAPTURES");
+		return 0;
+	}
 	rc = _cmocka_run_group_tests("packet_corpus", tests, n, NULL, NULL);
 	for (unsigned i = 0; i < N_FILES_MAX; i++)
 		free(captures[i].test_name);

@@ -75,14 +75,18 @@ class Nfcapd:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT,
         )
         log.close()
-        shown = lambda: subprocess.run(
-            [need("ss"), "-Hlun", f"sport = :{self.port}"], capture_output=True, check=True
-        ).stdout
-        until(shown, "nfcapd's socket")
+        until(self.socket, "nfcapd's socket")
         return self
 
+    def socket(self):
+        """The columns that ss shows of its socket; the second is what waits to be read."""
+        done = subprocess.run([need("ss"), "-Hlun", f"sport = :{self.port}"],
+                              capture_output=True, check=True)
+        return done.stdout.split()
+
     def stop(self):
-        """Ends it and returns its records."""
+        """Ends it, once it has read everything, and returns its records."""
+        until(lambda: self.socket()[1] == b"0", "nfcapd to read what it was sent")
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(WAIT_S)
         with open(os.path.join(self.folder.name, "log"), encoding="utf-8") as file:
