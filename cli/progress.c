@@ -1,6 +1,5 @@
 #include "progress.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -34,12 +33,24 @@ static void bytes_text(char *out, size_t size, uint64_t bytes) {
 	snprintf(out, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
 }
 
+// Packets, or packets a second, in five characters or so.
+static void count_text(char *out, size_t size, double value) {
+	static const char *const units[] = {"", "k", "M", "G", "T"};
+	unsigned unit = 0;
+
+	while (value >= 1000 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		value /= 1000;
+		unit++;
+	}
+	snprintf(out, size, unit == 0 ? "%.0f%s" : "%.1f%s", value, units[unit]);
+}
+
 void progress_begin(struct progress *progress) {
 	*progress = (struct progress){.start_ns = monotonic_ns()};
 }
 
 void progress_update(struct progress *progress, const struct replay_progress *state) {
-	char read[32], total[32], line[256], bar[21];
+	char read[32], total[32], packets[32], per_s[32], line[256], bar[13];
 	time_ns_t now_ns = monotonic_ns();
 
 	if (now_ns - progress->drawn_ns < REDRAW_NS)
@@ -49,6 +60,8 @@ void progress_update(struct progress *progress, const struct replay_progress *st
 	double seconds = (double)(now_ns - progress->start_ns) / 1e9;
 	double rate = seconds > 0 ? (double)state->packets / seconds : 0;
 	bytes_text(read, sizeof(read), state->bytes_read);
+	count_text(packets, sizeof(packets), (double)state->packets);
+	count_text(per_s, sizeof(per_s), rate);
 	int n;
 	if (state->bytes_total > 0) {
 		double part = (double)state->bytes_read / (double)state->bytes_total;
@@ -63,13 +76,13 @@ void progress_update(struct progress *progress, const struct replay_progress *st
 		n = snprintf(
 			line,
 			sizeof(line),
-			"[%s] %3.0f %%  %s of %s  %" PRIu64 " packets  %.2f M/s  %ld:%02ld left",
+			"[%s] %3.0f%%  %s of %s  %s packets  %s/s  %ld:%02ld left",
 			bar,
 			part * 100,
 			read,
 			total,
-			state->packets,
-			rate / 1e6,
+			packets,
+			per_s,
 			left / 60,
 			left % 60
 		);
@@ -77,10 +90,10 @@ void progress_update(struct progress *progress, const struct replay_progress *st
 		n = snprintf(
 			line,
 			sizeof(line),
-			"%s read  %" PRIu64 " packets  %.2f M/s  %.0f s",
+			"%s read  %s packets  %s/s  %.0f s",
 			read,
-			state->packets,
-			rate / 1e6,
+			packets,
+			per_s,
 			seconds
 		);
 	}

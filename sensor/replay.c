@@ -309,7 +309,8 @@ static void
 report_progress(struct replay *replay, unsigned file, const struct capture_file *capture) {
 	if (replay->config.on_progress == NULL || replay->received.packets < replay->next_progress)
 		return;
-	replay->next_progress = replay->received.packets + PROGRESS_FRAMES;
+	replay->next_progress =
+		replay->received.packets + (replay->config.speed == 0 ? PROGRESS_FRAMES : 1);
 	struct replay_progress progress = {
 		.file = replay->config.files[file],
 		.packets = replay->received.packets,
