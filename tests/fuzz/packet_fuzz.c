@@ -65,7 +65,7 @@ static void check_metered(const struct packet *packet, uint32_t captured, uint32
 }
 
 // Raw IP has no link header, so it is known here where the header lies.
-static void check_raw(const struct packet *packet, const uint8_t *ip) {
+static void check_raw(const struct packet *packet, const uint8_t *ip, uint32_t captured) {
 	const struct flow_key *key = &packet->key;
 
 	require(key->vlan_id == 0 && packet->inner_vlan_id == 0);
@@ -79,8 +79,8 @@ static void check_raw(const struct packet *packet, const uint8_t *ip) {
 		require(packet->ttl == ip[7] && packet->tos == ((ip[0] << 4 | ip[1] >> 4) & 0xff));
 		require(memcmp(key->src6, ip + 8, 32) == 0);
 		// The first header behind IPv6's own: a later fragment of at least 8 octets.
-		if (ip[6] == 44 && wire_get16(ip + 4) >= 8 && (wire_get16(ip + 42) & 0xfff8) != 0
-		    && key->proto != 44)
+		if (captured >= 48 && ip[6] == 44 && wire_get16(ip + 4) >= 8
+		    && (wire_get16(ip + 42) & 0xfff8) != 0 && key->proto != 44)
 			require(key->src_port == 0 && key->dst_port == 0 && packet->tcp_flags == 0);
 	}
 }
@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
 	if (verdict == PACKET_METERED) {
 		check_metered(&first, captured, wire_bytes);
 		if (link == LINK_RAW || link == LINK_RAW_IPV4 || link == LINK_RAW_IPV6)
-			check_raw(&first, frame);
+			check_raw(&first, frame, captured);
 		check_equal(&first, &second);
 	}
 	require(first.in_if == 0 && second.in_if == 0xffff);
