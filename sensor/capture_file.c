@@ -312,7 +312,8 @@ static int read_walker(struct capture_file *file, struct capture_frame *frames, 
 				"damaged at offset %llu: a record of %llu octets; no more than %d "
 				"are possible",
 				(unsigned long long)(file->offset + file->begin),
-				(unsigned long long)(walk.wanted_bytes - CAPTURE_RECORD_HEADER_BYTES),
+				(unsigned long long
+				)(walk.wanted_bytes - CAPTURE_RECORD_HEADER_BYTES),
 				CAPTURE_MAX_RECORD_BYTES
 			);
 		ssize_t got = refill(file);
