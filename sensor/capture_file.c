@@ -305,15 +305,15 @@ static int read_walker(struct capture_file *file, struct capture_frame *frames, 
 		file->begin = (size_t)(walk.at - file->buffer);
 		if (likely(n > 0))
 			return (int)n;
-		if (walk.wanted_bytes > CAPTURE_RECORD_HEADER_BYTES + CAPTURE_MAX_RECORD_BYTES)
+		unsigned long long record_bytes = walk.wanted_bytes - CAPTURE_RECORD_HEADER_BYTES;
+		if (record_bytes > CAPTURE_MAX_RECORD_BYTES)
 			return fail(
 				file,
 				EBADMSG,
 				"damaged at offset %llu: a record of %llu octets; no more than %d "
 				"are possible",
 				(unsigned long long)(file->offset + file->begin),
-				(unsigned long long
-				)(walk.wanted_bytes - CAPTURE_RECORD_HEADER_BYTES),
+				record_bytes,
 				CAPTURE_MAX_RECORD_BYTES
 			);
 		ssize_t got = refill(file);
