@@ -305,6 +305,7 @@ static int read_walker(struct capture_file *file, struct capture_frame *frames, 
 		file->begin = (size_t)(walk.at - file->buffer);
 		if (likely(n > 0))
 			return (int)n;
+		unsigned long long offset = file->offset + file->begin;
 		unsigned long long record_bytes = walk.wanted_bytes - CAPTURE_RECORD_HEADER_BYTES;
 		if (record_bytes > CAPTURE_MAX_RECORD_BYTES)
 			return fail(
@@ -312,7 +313,7 @@ static int read_walker(struct capture_file *file, struct capture_frame *frames, 
 				EBADMSG,
 				"damaged at offset %llu: a record of %llu octets; no more than %d "
 				"are possible",
-				(unsigned long long)(file->offset + file->begin),
+				offset,
 				record_bytes,
 				CAPTURE_MAX_RECORD_BYTES
 			);
