@@ -108,15 +108,23 @@ def check_nfacctd(name):
             file.write(
                 f"pcap_savefile: {path}\nplugins: print[p]\nprint_output[p]: json\n"
                 f"print_output_file[p]: {out}\nprint_refresh_time[p]: 1\n"
+                # A busy machine spreads the records over several refreshes: each must add to
+                # the file, not replace it, and none may be lost between nfacctd's processes.
+                "print_output_file_append[p]: true\nplugin_pipe_size[p]: 8000000\n"
                 "timestamps_since_epoch: true\n"
                 "aggregate[p]: src_host,dst_host,src_port,dst_port,proto,tos,tcpflags,in_iface,"
                 "out_iface,vlan,src_mac,dst_mac,timestamp_start,timestamp_end,"
                 "export_proto_seqno\n"
             )
+        log = open(os.path.join(folder, "log"), "wb")
         process = subprocess.Popen([need("nfacctd"), "-f", config], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                   stdout=log, stderr=log)
+        log.close()
         try:
             until(lambda: n_lines(out) >= len(wanted), "nfacctd's records")
+        except AssertionError as late:
+            with open(os.path.join(folder, "log"), encoding="utf-8") as file:
+                raise AssertionError(f"{late}: {n_lines(out)} of {len(wanted)}\n{file.read()}")
         finally:
             process.terminate()
             process.wait(20)
