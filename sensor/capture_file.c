@@ -294,7 +294,7 @@ static int broken_record(struct capture_file *file, uint64_t wanted_bytes) {
 	);
 }
 
-static int read_walker(struct capture_file *file, struct capture_frame *frames, unsigned max) {
+static int read_walker(struct capture_file *file, struct frame *frames, unsigned max) {
 	for (;;) {
 		struct capture_walk walk = {
 			.at = file->buffer + file->begin,
@@ -347,7 +347,7 @@ static int fail_libpcap(struct capture_file *file) {
 	);
 }
 
-static int read_libpcap(struct capture_file *file, struct capture_frame *frames, unsigned max) {
+static int read_libpcap(struct capture_file *file, struct frame *frames, unsigned max) {
 	size_t used = 0;
 	unsigned n = 0;
 
@@ -371,7 +371,7 @@ static int read_libpcap(struct capture_file *file, struct capture_frame *frames,
 			break;
 		}
 		memcpy(file->buffer + used, data, header->caplen);
-		frames[n++] = (struct capture_frame){
+		frames[n++] = (struct frame){
 			.data = file->buffer + used,
 			.captured_bytes = header->caplen,
 			.wire_bytes = header->len,
@@ -382,7 +382,7 @@ static int read_libpcap(struct capture_file *file, struct capture_frame *frames,
 	return n > 0 ? (int)n : file->broken;
 }
 
-static void apply_filter(const struct capture_file *file, struct capture_frame *frames, int n) {
+static void apply_filter(const struct capture_file *file, struct frame *frames, int n) {
 	for (int i = 0; i < n; i++) {
 		struct pcap_pkthdr header = {
 			.caplen = frames[i].captured_bytes,
@@ -393,7 +393,7 @@ static void apply_filter(const struct capture_file *file, struct capture_frame *
 	}
 }
 
-int capture_file_read(struct capture_file *file, struct capture_frame *frames, unsigned max) {
+int capture_file_read(struct capture_file *file, struct frame *frames, unsigned max) {
 	if (file->broken < 0)
 		return file->broken;
 

@@ -14,20 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clock.h"
+#include "frame.h"
 #include "packet.h"
 
 #define CAPTURE_ERROR_BYTES 512
 
 struct capture_file;
-
-struct capture_frame {
-	const uint8_t *data; // valid until the next call of capture_file_read() or _close()
-	uint32_t captured_bytes;
-	uint32_t wire_bytes;
-	time_ns_t time_ns; // >= 0
-	bool filtered;     // the filter does not match: to be counted, not metered
-};
 
 struct capture_file_config {
 	const char *filter; // BPF expression in libpcap's syntax; NULL = every packet
@@ -43,9 +35,10 @@ void capture_file_close(struct capture_file *file);
 
 enum link_type capture_file_link(const struct capture_file *file);
 
-// Reads up to `max` frames. Returns how many, 0 at the end, or a negative errno where the
-// file is broken (frames before the break have been returned by earlier calls).
-int capture_file_read(struct capture_file *file, struct capture_frame *frames, unsigned max);
+// Reads up to `max` frames, whose octets are valid until the next call. Returns how many, 0 at the
+// end, or a negative errno where the file is broken (frames before the break have been returned by
+// earlier calls).
+int capture_file_read(struct capture_file *file, struct frame *frames, unsigned max);
 
 // One line on the last error of capture_file_read(), "" if there was none.
 const char *capture_file_error(const struct capture_file *file);

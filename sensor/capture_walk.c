@@ -22,7 +22,7 @@ static inline uint16_t get16(const uint8_t *in, bool big_endian) {
 // `big_endian` and `ns_per_unit` are constants of each variant.
 static inline __attribute__((always_inline)) unsigned walk_records(
 	struct capture_walk *walk,
-	struct capture_frame *frames,
+	struct frame *frames,
 	unsigned max,
 	bool big_endian,
 	int64_t ns_per_unit
@@ -44,7 +44,7 @@ static inline __attribute__((always_inline)) unsigned walk_records(
 			break;
 		}
 		// A fraction of a second or more is added as it stands; 2^32 s and 2^32 units fit.
-		frames[n] = (struct capture_frame){
+		frames[n] = (struct frame){
 			.data = at + CAPTURE_RECORD_HEADER_BYTES,
 			.captured_bytes = captured <= walk->snaplen ? captured : walk->snaplen,
 			.wire_bytes = get32(at + 12, big_endian),
@@ -58,21 +58,19 @@ static inline __attribute__((always_inline)) unsigned walk_records(
 	return n;
 }
 
-static unsigned
-walk_little_us(struct capture_walk *walk, struct capture_frame *frames, unsigned max) {
+static unsigned walk_little_us(struct capture_walk *walk, struct frame *frames, unsigned max) {
 	return walk_records(walk, frames, max, false, NS_PER_US);
 }
 
-static unsigned
-walk_little_ns(struct capture_walk *walk, struct capture_frame *frames, unsigned max) {
+static unsigned walk_little_ns(struct capture_walk *walk, struct frame *frames, unsigned max) {
 	return walk_records(walk, frames, max, false, 1);
 }
 
-static unsigned walk_big_us(struct capture_walk *walk, struct capture_frame *frames, unsigned max) {
+static unsigned walk_big_us(struct capture_walk *walk, struct frame *frames, unsigned max) {
 	return walk_records(walk, frames, max, true, NS_PER_US);
 }
 
-static unsigned walk_big_ns(struct capture_walk *walk, struct capture_frame *frames, unsigned max) {
+static unsigned walk_big_ns(struct capture_walk *walk, struct frame *frames, unsigned max) {
 	return walk_records(walk, frames, max, true, 1);
 }
 

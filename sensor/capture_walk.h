@@ -26,8 +26,7 @@ struct capture_walk {
 };
 
 // Fills up to `max` frames from whole records and moves `at` behind them. Returns how many.
-typedef unsigned (*capture_walk_fn
-)(struct capture_walk *walk, struct capture_frame *frames, unsigned max);
+typedef unsigned (*capture_walk_fn)(struct capture_walk *walk, struct frame *frames, unsigned max);
 
 // The variant for a file that begins with the 24 octets at `header`; NULL where it is not a
 // classic pcap of version 2.4.

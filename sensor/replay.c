@@ -260,9 +260,8 @@ static void fan_out(struct replay *replay, const struct packet *packet) {
 }
 
 // One body for both, so that the loop of one worker carries nothing of the other.
-static inline __attribute__((always_inline)) void meter_frame(
-	struct replay *replay, const struct capture_frame *frame, enum link_type link, bool fan
-) {
+static inline __attribute__((always_inline)) void
+meter_frame(struct replay *replay, const struct frame *frame, enum link_type link, bool fan) {
 	struct packet scratch;
 	struct flow_cache *cache = worker_cache(replay->workers[0]);
 
@@ -290,9 +289,8 @@ static inline __attribute__((always_inline)) void meter_frame(
 		flow_cache_push(cache);
 }
 
-static void meter_frames(
-	struct replay *replay, const struct capture_frame *frames, unsigned n, enum link_type link
-) {
+static void
+meter_frames(struct replay *replay, const struct frame *frames, unsigned n, enum link_type link) {
 	if (!fans_out(replay)) {
 		for (unsigned i = 0; i < n; i++)
 			meter_frame(replay, &frames[i], link, false);
@@ -322,7 +320,7 @@ report_progress(struct replay *replay, unsigned file, const struct capture_file 
 
 // Returns whether the file was read whole.
 static bool replay_file(struct replay *replay, unsigned i) {
-	struct capture_frame frames[READ_FRAMES];
+	struct frame frames[READ_FRAMES];
 	char error[CAPTURE_ERROR_BYTES];
 	struct capture_file *capture = capture_file_open(
 		replay->config.files[i],

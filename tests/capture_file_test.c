@@ -101,7 +101,7 @@ static int tear_down(void **state) {
 
 static void both_orders_and_resolutions_are_read(void **state) {
 	struct image *image = *state;
-	struct capture_frame frames[8];
+	struct frame frames[8];
 	const uint32_t magics[] = {0xa1b2c3d4, 0xa1b23c4d};
 
 	for (unsigned i = 0; i < 8; i++) {
@@ -130,7 +130,7 @@ static void both_orders_and_resolutions_are_read(void **state) {
 
 static void a_fraction_beyond_a_second_is_added_as_it_stands(void **state) {
 	struct image *image = *state;
-	struct capture_frame frame;
+	struct frame frame;
 
 	begin(image, 0xa1b2c3d4, false, 65535, 1);
 	put_record(image, UINT32_MAX, UINT32_MAX, 20, 20);
@@ -142,7 +142,7 @@ static void a_fraction_beyond_a_second_is_added_as_it_stands(void **state) {
 
 static void records_are_cut_to_the_snaplen(void **state) {
 	struct image *image = *state;
-	struct capture_frame frames[4];
+	struct frame frames[4];
 
 	begin(image, 0xa1b2c3d4, false, 64, 1);
 	put_record(image, SECOND, 0, 200, 300);
@@ -159,7 +159,7 @@ static void records_are_cut_to_the_snaplen(void **state) {
 
 // Reads all; returns how many frames and the final result.
 static unsigned read_all(struct capture_file *file, int *rc) {
-	struct capture_frame frames[7];
+	struct frame frames[7];
 	unsigned n = 0;
 	while ((*rc = capture_file_read(file, frames, 7)) > 0)
 		n += (unsigned)*rc;
@@ -340,7 +340,7 @@ static void make_pcapng(struct image *image, uint64_t time_us) {
 
 static void pcapng_is_read_and_its_times_kept_in_range(void **state) {
 	struct image *image = *state;
-	struct capture_frame frame;
+	struct frame frame;
 	const struct {
 		uint64_t time_us;
 		int64_t time_ns;
@@ -369,7 +369,7 @@ static void pcapng_is_read_and_its_times_kept_in_range(void **state) {
 
 static void a_filter_marks_what_does_not_match(void **state) {
 	struct image *image = *state;
-	struct capture_frame frames[4];
+	struct frame frames[4];
 	char error[CAPTURE_ERROR_BYTES];
 
 	begin(image, 0xa1b2c3d4, false, 65535, 1);

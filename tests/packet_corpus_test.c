@@ -240,7 +240,7 @@ meter(const struct capture *capture, uint64_t *verdicts, uint64_t *ip4, uint64_t
 		return 0;
 	}
 	memset(flows, 0, sizeof(flows));
-	for (struct capture_frame frame; (rc = capture_file_read(file, &frame, 1)) == 1; n++) {
+	for (struct frame frame; (rc = capture_file_read(file, &frame, 1)) == 1; n++) {
 		struct packet packet;
 		enum packet_verdict verdict = packet_parse(
 			&packet,

@@ -27,7 +27,7 @@ static volatile uint64_t sink;
 
 static void read_file(const char *path, bool no_walker) {
 	char error[CAPTURE_ERROR_BYTES] = "";
-	struct capture_frame frames[5];
+	struct frame frames[5];
 	uint64_t sum = 0, n_frames = 0;
 	int n = 0;
 	struct capture_file *file = capture_file_open(
