@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include <rte_common.h>
-#include <rte_prefetch.h>
 
 #include "flow_cache_internal.h"
 
@@ -20,6 +19,38 @@ static uint32_t buckets_for(uint32_t n_flows) {
 
 static uint32_t blocks_for(uint32_t n_flows) {
 	return (n_flows + BLOCK_FLOWS - 1) / BLOCK_FLOWS;
+}
+
+// The packet path's builds, the slowest first.
+static const struct flow_cache_path *const paths[] = {
+	&flow_cache_path_scalar,
+#ifdef __x86_64__
+	&flow_cache_path_sse42,
+	&flow_cache_path_avx2,
+	&flow_cache_path_avx512,
+#endif
+};
+
+// The one of that name, or the fastest; NULL where this machine has none such.
+static const struct flow_cache_path *choose_path(const char *name) {
+	for (size_t i = RTE_DIM(paths); i-- > 0;)
+		if (paths[i]->here() && (name == NULL || strcmp(paths[i]->name, name) == 0))
+			return paths[i];
+	return NULL;
+}
+
+const char *const *flow_cache_paths(void) {
+	static const char *names[RTE_DIM(paths) + 1];
+	size_t n = 0;
+
+	for (size_t i = 0; i < RTE_DIM(paths); i++)
+		if (paths[i]->here())
+			names[n++] = paths[i]->name;
+	return names;
+}
+
+const char *flow_cache_path(const struct flow_cache *cache) {
+	return cache->path->name;
 }
 
 static bool timeout_in_range(time_ns_t timeout_ns) {
@@ -51,7 +82,8 @@ static uint32_t timeout_ticks(time_ns_t timeout_ns) {
 }
 
 struct flow_cache *flow_cache_init(void *memory, const struct flow_cache_config *config) {
-	if (flow_cache_size(config) == 0 || (uintptr_t)memory % 64 != 0) {
+	const struct flow_cache_path *path = choose_path(config->path);
+	if (flow_cache_size(config) == 0 || path == NULL || (uintptr_t)memory % 64 != 0) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -65,13 +97,14 @@ struct flow_cache *flow_cache_init(void *memory, const struct flow_cache_config 
 		.idle_ticks = timeout_ticks(config->idle_timeout_ns),
 		.chunk = NO_FLOW,
 		.secret = config->secret,
+		.path = path,
 		.on_evict = config->on_evict,
 		.arg = config->arg,
 	};
 	cache->linger_ticks = RTE_MIN(timeout_ticks(FLOW_CACHE_LINGER_NS), cache->idle_ticks);
 	cache->evict_age = cache->idle_ticks;
 	// Small enough that one batch cannot meet the same flow twice on its way round.
-	cache->evict_batch = RTE_MIN(RTE_MAX(cache->n_slots / 512, 1u), 16u);
+	cache->evict_batch = RTE_MIN(RTE_MAX(cache->n_slots / 512, 1u), EVICT_BATCH + 0u);
 	cache->buckets = (struct bucket *)(void *)at;
 	at += (size_t)cache->n_buckets * sizeof(struct bucket);
 	cache->slab = (struct flow *)(void *)at;
@@ -82,192 +115,22 @@ struct flow_cache *flow_cache_init(void *memory, const struct flow_cache_config 
 	return cache;
 }
 
-uint32_t flow_cache_match_scalar(const struct bucket *bucket, uint16_t tag) {
-	uint32_t ways = 0;
-	for (unsigned way = 0; way < BUCKET_WAYS; way++)
-		ways |= (uint32_t)(bucket->tags[way] == tag) << way;
-	return ways;
-}
-
-// The flow of `key` in `bucket`, or NO_FLOW. The tag picks candidates, the key decides:
-// hashes do collide.
-static uint32_t find_flow(
-	const struct flow_cache *cache,
-	const struct bucket *bucket,
-	uint16_t tag,
-	const struct flow_key *key
-) {
-	for (uint32_t ways = flow_cache_match(bucket, tag); ways != 0; ways &= ways - 1) {
-		uint32_t slot = bucket->flows[__builtin_ctz(ways)];
-		if (flow_key_equal(&cache->slab[slot].key, key))
-			return slot;
-	}
-	return NO_FLOW;
-}
-
-// Gives up the least recently seen flow of a full bucket and returns its way. One insert in a
-// thousand at 80 % fill; under attack, the bound of the work that colliding keys can cause.
-[[gnu::noinline, gnu::cold]] static unsigned
-clear_way(struct flow_cache *cache, const struct bucket *bucket) {
-	uint32_t now = flow_cache_tick(cache->now);
-	unsigned oldest = 0;
-	int32_t oldest_age = INT32_MIN;
-
-	for (unsigned way = 0; way < BUCKET_WAYS; way++) {
-		int32_t age = (int32_t)(now - cache->slab[bucket->flows[way]].last);
-		if (age > oldest_age) {
-			oldest_age = age;
-			oldest = way;
-		}
-	}
-
-	uint32_t slot = bucket->flows[oldest];
-	enum flow_end end = flow_cache_end_at(cache, &cache->slab[slot], now);
-	flow_cache_evict(cache, slot, end != FLOW_END_NONE ? end : FLOW_END_RESOURCES);
-	return oldest;
-}
-
-// Begins the flow of `packet` in `slot`, over whatever was counted there before.
-static void
-begin_flow(struct flow_cache *cache, uint32_t slot, const struct packet *packet, uint32_t t) {
-	struct flow *flow = &cache->slab[slot];
-	struct flow_cold *cold = &cache->cold[slot];
-
-	flow->first = t;
-	flow->last = t;
-	flow->counts = COUNT_PACKET + packet->octets;
-	flow->tcp_flags = packet->tcp_flags;
-	flow->tos = packet->tos;
-	flow->ttl_min = packet->ttl;
-	flow->ttl_max = packet->ttl;
-	memcpy(cold->src_mac, packet->src_mac, sizeof(cold->src_mac));
-	memcpy(cold->dst_mac, packet->dst_mac, sizeof(cold->dst_mac));
-	cold->inner_vlan_id = packet->inner_vlan_id;
-	cold->in_if = packet->in_if;
-
-	uint32_t idle =
-		packet->tcp_flags & (TCP_FIN | TCP_RST) ? cache->linger_ticks : cache->idle_ticks;
-	flow_cache_due_by(cache, slot, t + RTE_MIN(idle, cache->active_ticks));
-}
-
-[[gnu::noinline]] static void start_flow(
+void flow_cache_meter(
 	struct flow_cache *cache,
-	uint32_t bucket_index,
-	uint16_t tag,
-	const struct packet *packet,
-	uint32_t t
+	const struct meter *meter,
+	const struct frame *frames,
+	unsigned n,
+	struct meter_counts *counts
 ) {
-	// The slot first: making room may empty a way of this very bucket.
-	uint32_t slot = flow_cache_take_slot(cache);
-	struct bucket *bucket = &cache->buckets[bucket_index];
-	uint32_t empty = flow_cache_match(bucket, 0);
-	unsigned way =
-		likely(empty != 0) ? (unsigned)__builtin_ctz(empty) : clear_way(cache, bucket);
-
-	bucket->tags[way] = tag;
-	bucket->flows[way] = slot;
-	cache->slab[slot].key = packet->key;
-	cache->slab[slot].home = bucket_index * 16 + way;
-	begin_flow(cache, slot, packet, t);
-	cache->stats.started++;
-	cache->stats.flows++;
+	cache->path->meter(cache, meter, frames, n, counts);
 }
 
-// Stage 3: counts packet `i` of the window.
-static inline void count_packet(struct flow_cache *cache, uint32_t i) {
-	const struct packet *packet = &cache->window[i];
-	uint64_t ticks = ticks_of_ns(packet->time_ns);
-	uint32_t t = flow_cache_tick(ticks);
-	uint32_t slot = cache->flow_of[i];
-
-	if (ticks > cache->now)
-		cache->now = ticks;
-	cache->stats.packets++;
-	cache->stats.octets += packet->octets;
-
-	// The candidate was found 16 packets ago and may have left, or its slot changed hands.
-	if (unlikely(
-		    slot == NO_FLOW || cache->slab[slot].home == NO_FLOW
-		    || !flow_key_equal(&cache->slab[slot].key, &packet->key)
-	    )) {
-		uint16_t tag = flow_cache_tag(packet->hash);
-		slot = find_flow(cache, &cache->buckets[cache->bucket_of[i]], tag, &packet->key);
-		if (slot == NO_FLOW) {
-			start_flow(cache, cache->bucket_of[i], tag, packet, t);
-			return;
-		}
-	}
-
-	struct flow *flow = &cache->slab[slot];
-	int32_t since_last = (int32_t)(t - flow->last);
-	int32_t since_first = (int32_t)(t - flow->first);
-	bool finished = (flow->tcp_flags & (TCP_FIN | TCP_RST)) != 0;
-	int32_t idle = (int32_t)(finished ? cache->linger_ticks : cache->idle_ticks);
-
-	// Ask the times, not the ager: what is reported must not depend on its pace.
-	if (unlikely(
-		    since_last >= idle || since_first >= (int32_t)cache->active_ticks
-		    || (flow->counts & COUNT_CUT_MASK) != 0
-		    || (finished && (packet->tcp_flags & TCP_SYN) != 0)
-	    )) {
-		enum flow_end end = flow_cache_end_at(cache, flow, t);
-		if (end == FLOW_END_NONE) // a counter is full, or the ports are used again
-			end = flow->counts & COUNT_CUT_MASK ? FLOW_END_ACTIVE : FLOW_END_DETECTED;
-		flow_cache_emit(cache, slot, end);
-		begin_flow(cache, slot, packet, t);
-		return;
-	}
-
-	if (likely(since_last >= 0))
-		flow->last = t;
-	else if (since_first < 0)
-		flow->first = t;
-	flow->counts += COUNT_PACKET + packet->octets;
-	flow->ttl_min = RTE_MIN(flow->ttl_min, packet->ttl);
-	flow->ttl_max = RTE_MAX(flow->ttl_max, packet->ttl);
-	flow->tcp_flags |= packet->tcp_flags;
-	if (unlikely((packet->tcp_flags & (TCP_FIN | TCP_RST)) != 0))
-		flow_cache_due_by(cache, slot, flow->last + cache->linger_ticks);
-}
-
-// Stage 2: finds the candidate of packet `i` and asks for its line.
-static inline void match_packet(struct flow_cache *cache, uint32_t i) {
-	const struct bucket *bucket = &cache->buckets[cache->bucket_of[i]];
-	uint32_t ways = flow_cache_match(bucket, flow_cache_tag(cache->window[i].hash));
-
-	if (likely(ways != 0)) {
-		uint32_t slot = bucket->flows[__builtin_ctz(ways)];
-		cache->flow_of[i] = slot;
-		__builtin_prefetch(&cache->slab[slot], 1);
-	} else {
-		cache->flow_of[i] = NO_FLOW;
-	}
-}
-
-struct packet *flow_cache_next(struct flow_cache *cache) {
-	return &cache->window[cache->n_pushed % PIPELINE_WINDOW];
-}
-
-void flow_cache_push(struct flow_cache *cache) {
-	// Stage 1: hash, and ask for the bucket.
-	uint32_t i = cache->n_pushed++ % PIPELINE_WINDOW;
-	struct packet *packet = &cache->window[i];
-
-	packet->hash = flow_key_hash(&packet->key, &cache->secret);
-	cache->bucket_of[i] = flow_cache_bucket(cache, packet->hash);
-	rte_prefetch0(&cache->buckets[cache->bucket_of[i]]);
-
-	if (likely(cache->n_pushed - cache->n_matched > PIPELINE_DEPTH))
-		match_packet(cache, cache->n_matched++ % PIPELINE_WINDOW);
-	if (likely(cache->n_matched - cache->n_counted > PIPELINE_DEPTH))
-		count_packet(cache, cache->n_counted++ % PIPELINE_WINDOW);
+void flow_cache_push(struct flow_cache *cache, const struct packet *packets, unsigned n) {
+	cache->path->push(cache, packets, n);
 }
 
 void flow_cache_drain(struct flow_cache *cache) {
-	while (cache->n_matched != cache->n_pushed)
-		match_packet(cache, cache->n_matched++ % PIPELINE_WINDOW);
-	while (cache->n_counted != cache->n_pushed)
-		count_packet(cache, cache->n_counted++ % PIPELINE_WINDOW);
+	cache->path->drain(cache);
 }
 
 time_ns_t flow_cache_now(const struct flow_cache *cache) {

@@ -5,29 +5,34 @@
 //
 // Packets pass through a rolling pipeline: while one is parsed and its bucket prefetched, the
 // one 16 before it is matched and its flow prefetched, and the one 32 before it is counted.
-// So a packet is counted up to 32 packets after flow_cache_push(); flow_cache_drain() waits
+// So a packet is counted up to 32 packets after it was handed in; flow_cache_drain() waits
 // for none. Order and results are those of counting each at once.
 //
-// Threads: one writer, the worker that owns the cache.
+// Threads: one writer, the worker that owns the cache. Any other may call the functions under
+// "readers" at the bottom at any time; the writer never waits for them and does not know them.
 // Time: only packet times and `now_ns` arguments, never a clock, so replays repeat. The cache's
 // clock never goes back but by flow_cache_restart(). Packet times may lie up to 1 h ahead of
 // it, or behind it as far as they like that the caller calls late rather than restarts.
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "clock.h"
 #include "flow_key.h"
 #include "flow_record.h"
+#include "frame.h"
+#include "meter.h"
 #include "packet.h"
 
 struct flow_cache;
 
-// Receives each record that leaves the cache, on the writer's thread. The record is the
-// cache's and is gone when the call returns: copy it to keep it.
-typedef void (*flow_evict_fn)(const struct flow_record *record, void *arg);
+// Says where the next record that leaves the cache is to be written, on the writer's thread:
+// 96 octets, all of which are. The record is whole when the function is called again or the
+// call into the cache returns, whichever is first.
+typedef struct flow_record *(*flow_evict_fn)(void *arg);
 
 // Flow times are kept in 32 bits of 1/16 ms. So no flow may run for longer than this without
 // a record, and no timeout may be longer; "never" means this.
@@ -49,7 +54,8 @@ struct flow_cache_config {
 	time_ns_t idle_timeout_ns;   // a gap this long between packets ends it; 0 = never (24 h)
 	struct flow_secret secret;   // of the hash
 	flow_evict_fn on_evict;
-	void *arg; // passed to on_evict
+	void *arg;        // passed to on_evict
+	const char *path; // of flow_cache_paths(); NULL = the fastest that this machine can run
 };
 
 struct flow_cache_stats {
@@ -75,12 +81,19 @@ size_t flow_cache_memory(uint32_t n_flows);
 [[nodiscard]] struct flow_cache *
 flow_cache_init(void *memory, const struct flow_cache_config *config);
 
-// Where the next packet is to be written; the same place until flow_cache_push().
-struct packet *flow_cache_next(struct flow_cache *cache);
+// Parses `n` frames and takes those with an IP header into the pipeline; adds what became of
+// them to `counts`. Hot path: no allocation, no system call, no lock, no log, no atomic
+// read-modify-write; the work for a frame is bounded.
+void flow_cache_meter(
+	struct flow_cache *cache,
+	const struct meter *meter,
+	const struct frame *frames,
+	unsigned n,
+	struct meter_counts *counts
+);
 
-// Takes the packet written to flow_cache_next() into the pipeline; sets its hash. Hot path:
-// no allocation, no system call, no log.
-void flow_cache_push(struct flow_cache *cache);
+// Takes `n` packets, parsed elsewhere, into the pipeline. Hot path.
+void flow_cache_push(struct flow_cache *cache, const struct packet *packets, unsigned n);
 
 // Counts every packet that is still in the pipeline.
 void flow_cache_drain(struct flow_cache *cache);
@@ -110,3 +123,31 @@ void flow_cache_restart(struct flow_cache *cache, time_ns_t now_ns);
 time_ns_t flow_cache_now(const struct flow_cache *cache);
 
 void flow_cache_stats(const struct flow_cache *cache, struct flow_cache_stats *stats);
+
+// The instruction sets that the packet path was compiled for, the slowest (plain C) first;
+// ends with NULL. Those that this machine cannot run are left out.
+const char *const *flow_cache_paths(void);
+
+// The one that the cache uses.
+const char *flow_cache_path(const struct flow_cache *cache);
+
+// Readers.
+
+#define FLOW_CACHE_BUCKET_FLOWS 10
+
+// How many buckets there are to read.
+uint32_t flow_cache_buckets(const struct flow_cache *cache);
+
+// Copies the running flows of a bucket, each as it was between two packets, `end` being
+// FLOW_END_NONE. Returns how many. What is in the pipeline is not counted yet, and what has
+// timed out may still be there.
+unsigned flow_cache_read(
+	const struct flow_cache *cache,
+	uint32_t bucket,
+	struct flow_record records[FLOW_CACHE_BUCKET_FLOWS]
+);
+
+// Finds one running flow. False where there is none.
+bool flow_cache_find(
+	const struct flow_cache *cache, const struct flow_key *key, struct flow_record *record
+);

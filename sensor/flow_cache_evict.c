@@ -1,4 +1,5 @@
 // What makes room in the flow cache: records, the free list, the evicting and the ageing hand.
+// Once a flow rather than once a packet, and the same for every build of the packet path.
 
 #include <string.h>
 
@@ -29,60 +30,109 @@ flow_cache_end_at(const struct flow_cache *cache, const struct flow *flow, uint3
 	return FLOW_END_NONE;
 }
 
-// Full ticks of 32 bits that lie within 37 h of the clock.
-static uint64_t full_ticks(const struct flow_cache *cache, uint32_t t) {
-	return cache->now + (uint64_t)(int64_t)(int32_t)(t - flow_cache_tick(cache->now));
-}
-
 void flow_cache_emit(struct flow_cache *cache, uint32_t slot, enum flow_end end) {
 	const struct flow *flow = &cache->slab[slot];
 	const struct flow_cold *cold = &cache->cold[slot];
-	struct flow_record record = {
-		.key = flow->key,
-		.first_ticks = full_ticks(cache, flow->first),
-		.last_ticks = full_ticks(cache, flow->last),
-		.packets = flow->counts / COUNT_PACKET,
-		.octets = flow->counts & COUNT_OCTETS_MASK,
-		.inner_vlan_id = cold->inner_vlan_id,
-		.in_if = cold->in_if,
-		.tcp_flags = flow->tcp_flags,
-		.tos = flow->tos,
-		.ttl_min = flow->ttl_min,
-		.ttl_max = flow->ttl_max,
-		.end = (uint8_t)end,
-	};
-	memcpy(record.src_mac, cold->src_mac, sizeof(record.src_mac));
-	memcpy(record.dst_mac, cold->dst_mac, sizeof(record.dst_mac));
+	struct flow_record *record = cache->on_evict(cache->arg);
+
+	record->key = flow->key;
+	record->first_ticks = flow_cache_full_ticks(cache->now, flow->first);
+	record->last_ticks = flow_cache_full_ticks(cache->now, flow->last);
+	record->packets = count_packets(flow->counts);
+	record->octets = count_octets(flow->counts);
+	memcpy(record->src_mac, cold->src_mac, sizeof(record->src_mac));
+	memcpy(record->dst_mac, cold->dst_mac, sizeof(record->dst_mac));
+	record->inner_vlan_id = cold->inner_vlan_id;
+	record->in_if = cold->in_if;
+	record->tcp_flags = flow->tcp_flags;
+	record->tos = flow->tos;
+	record->ttl_min = flow->ttl_min;
+	record->ttl_max = flow->ttl_max;
+	record->end = (uint8_t)end;
+	memset(record->reserved, 0, sizeof(record->reserved));
 
 	cache->stats.records[end]++;
-	cache->stats.record_packets += record.packets;
-	cache->stats.record_octets += record.octets;
-	cache->on_evict(&record, cache->arg);
+	cache->stats.record_packets += record->packets;
+	cache->stats.record_octets += record->octets;
 }
 
-// Puts a slot on the free list. When the reserve is full, 13 of its slots are written into
+void flow_cache_cut(
+	struct flow_cache *cache,
+	uint32_t slot,
+	const struct packet *packet,
+	uint32_t t,
+	enum flow_end end
+) {
+	struct bucket *bucket = &cache->buckets[cache->slab[slot].home / 16];
+
+	flow_cache_emit(cache, slot, end);
+	seqlock_begin(&bucket->seq);
+	flow_cache_begin(cache, slot, packet, t);
+	seqlock_end(&bucket->seq);
+}
+
+// Takes the flow out of its bucket. Its slot is neither free nor in use then.
+static void unlink_flow(struct flow_cache *cache, uint32_t slot) {
+	struct flow *flow = &cache->slab[slot];
+	struct bucket *bucket = &cache->buckets[flow->home / 16];
+
+	seqlock_begin(&bucket->seq);
+	seqlock_put(&bucket->tags[flow->home % 16], 0);
+	seqlock_end(&bucket->seq);
+	// A packet in the pipeline may have this slot for its candidate: no key equals this.
+	seqlock_put(&flow->free_key, 0);
+	flow->home = NO_FLOW;
+}
+
+// Puts a slot on the free list. When the reserve is full, 11 of its slots are written into
 // this one, whose line is at hand anyway, and which heads the list from now on.
 static void free_slot(struct flow_cache *cache, uint32_t slot) {
 	struct flow *flow = &cache->slab[slot];
 
-	flow->home = NO_FLOW;
 	if (likely(cache->n_reserve < RESERVE_SLOTS)) {
 		cache->reserve[cache->n_reserve++] = slot;
 		return;
 	}
 	cache->n_reserve -= CHUNK_SLOTS;
-	memcpy(flow->free, &cache->reserve[cache->n_reserve], sizeof(flow->free));
-	flow->next_chunk = cache->chunk;
+	// A reader may be looking at this line yet; what he makes of it he will throw away.
+	for (unsigned i = 0; i < CHUNK_SLOTS; i++)
+		seqlock_put(&flow->free[i], cache->reserve[cache->n_reserve + i]);
+	seqlock_put(&flow->next_chunk, cache->chunk);
 	cache->chunk = slot;
 }
 
 void flow_cache_evict(struct flow_cache *cache, uint32_t slot, enum flow_end end) {
-	uint32_t home = cache->slab[slot].home;
-
 	flow_cache_emit(cache, slot, end);
-	cache->buckets[home / 16].tags[home % 16] = 0;
+	unlink_flow(cache, slot);
 	free_slot(cache, slot);
 	cache->stats.flows--;
+}
+
+// Evicts a flow that must leave before it ends, or just as it has.
+static void evict_early(struct flow_cache *cache, uint32_t slot) {
+	enum flow_end end =
+		flow_cache_end_at(cache, &cache->slab[slot], flow_cache_tick(cache->now));
+	flow_cache_evict(cache, slot, end != FLOW_END_NONE ? end : FLOW_END_RESOURCES);
+}
+
+// One insert in a thousand at 80 % fill; under attack, the bound of the work that colliding
+// keys can cause.
+[[gnu::cold]] unsigned flow_cache_clear_way(struct flow_cache *cache, const struct bucket *bucket) {
+	uint32_t now = flow_cache_tick(cache->now);
+	unsigned oldest = 0;
+	int32_t oldest_age = INT32_MIN;
+
+	for (unsigned way = 0; way < BUCKET_WAYS; way++)
+		rte_prefetch0(&cache->slab[bucket->flows[way]]);
+	for (unsigned way = 0; way < BUCKET_WAYS; way++) {
+		int32_t age = (int32_t)(now - cache->slab[bucket->flows[way]].last);
+		if (age > oldest_age) {
+			oldest_age = age;
+			oldest = way;
+		}
+	}
+	evict_early(cache, bucket->flows[oldest]);
+	return oldest;
 }
 
 // The next flow to give up: the first that is at least `evict_age` old, or the oldest of 16.
@@ -114,24 +164,18 @@ static uint32_t next_victim(struct flow_cache *cache, unsigned *looks) {
 	return victim;
 }
 
-// Evicts a batch of the flows least recently seen. The lines of their buckets are asked for
-// while the hand still walks.
-[[gnu::noinline]] static void make_room(struct flow_cache *cache) {
-	uint32_t victims[16];
+// Chooses the next flows to evict, and asks for what evicting them will touch.
+static void choose_victims(struct flow_cache *cache) {
 	unsigned looks = 0;
 	uint32_t n = cache->evict_batch;
-	uint32_t now = flow_cache_tick(cache->now);
 
 	for (uint32_t i = 0; i < n; i++) {
-		victims[i] = next_victim(cache, &looks);
-		__builtin_prefetch(&cache->buckets[cache->slab[victims[i]].home / 16], 1);
+		uint32_t slot = next_victim(cache, &looks);
+		cache->victims[i] = (struct victim){slot, cache->slab[slot].last};
+		__builtin_prefetch(&cache->buckets[cache->slab[slot].home / 16], 1);
+		rte_prefetch0(&cache->cold[slot]);
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		enum flow_end end = flow_cache_end_at(cache, &cache->slab[victims[i]], now);
-		flow_cache_evict(
-			cache, victims[i], end != FLOW_END_NONE ? end : FLOW_END_RESOURCES
-		);
-	}
+	cache->n_victims = n;
 
 	// Steer for two to three looks a victim: fewer, and younger flows than need be are taken;
 	// more, and the walk costs too much. Never beyond the idle timeout: those are due anyway.
@@ -140,6 +184,21 @@ static uint32_t next_victim(struct flow_cache *cache, unsigned *looks) {
 	else if (looks < 2 * n)
 		cache->evict_age =
 			RTE_MIN(cache->evict_age + cache->evict_age / 16 + 1, cache->idle_ticks);
+}
+
+// Evicts a batch of the flows least recently seen: those that were chosen when the last batch
+// left, so that their buckets are at hand by now. One that was seen since, or is gone, is not
+// evicted.
+[[gnu::noinline]] static void make_room(struct flow_cache *cache) {
+	do {
+		for (uint32_t i = 0; i < cache->n_victims; i++) {
+			const struct victim *victim = &cache->victims[i];
+			const struct flow *flow = &cache->slab[victim->slot];
+			if (flow->home != NO_FLOW && flow->last == victim->last)
+				evict_early(cache, victim->slot);
+		}
+		choose_victims(cache);
+	} while (cache->n_reserve == 0);
 }
 
 [[gnu::noinline]] static void fill_reserve(struct flow_cache *cache) {
@@ -238,12 +297,12 @@ void flow_cache_advance(struct flow_cache *cache, time_ns_t now_ns) {
 	// Hour by hour while there are flows, so that none grows older than 32 bits of ticks can
 	// tell; within a day the active timeout has ended every one of them.
 	while (target > cache->now && target - cache->now > step && cache->stats.flows > 0) {
-		cache->now += step;
+		flow_cache_set_now(cache, cache->now + step);
 		flow_cache_age(cache, flow_cache_blocks(cache));
 	}
 	if (target > cache->now) {
 		bool empty = cache->stats.flows == 0;
-		cache->now = target;
+		flow_cache_set_now(cache, target);
 		// Due times of an empty cache mean nothing, but they must not seem far away.
 		if (empty)
 			for (uint32_t block = 0; block < flow_cache_blocks(cache); block++)
@@ -254,19 +313,18 @@ void flow_cache_advance(struct flow_cache *cache, time_ns_t now_ns) {
 void flow_cache_flush(struct flow_cache *cache) {
 	flow_cache_drain(cache);
 	for (uint32_t slot = 0; slot < cache->n_used; slot++) {
-		struct flow *flow = &cache->slab[slot];
-		if (flow->home == NO_FLOW)
+		if (cache->slab[slot].home == NO_FLOW)
 			continue;
 		if (slot + 8 < cache->n_used && cache->slab[slot + 8].home != NO_FLOW)
 			__builtin_prefetch(&cache->buckets[cache->slab[slot + 8].home / 16], 1);
 		flow_cache_emit(cache, slot, FLOW_END_FORCED);
-		cache->buckets[flow->home / 16].tags[flow->home % 16] = 0;
-		flow->home = NO_FLOW;
+		unlink_flow(cache, slot);
 	}
 	// Nothing is in use: start again at the bottom of the slab.
 	cache->stats.flows = 0;
 	cache->n_used = 0;
 	cache->n_reserve = 0;
+	cache->n_victims = 0;
 	cache->chunk = NO_FLOW;
 	cache->age_block = 0;
 	cache->evict_slot = 0;
@@ -274,5 +332,5 @@ void flow_cache_flush(struct flow_cache *cache) {
 
 void flow_cache_restart(struct flow_cache *cache, time_ns_t now_ns) {
 	flow_cache_flush(cache);
-	cache->now = ticks_of_ns(now_ns);
+	flow_cache_set_now(cache, ticks_of_ns(now_ns));
 }

@@ -15,10 +15,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_common.h>
 
 #include "flow_cache.h"
+#include "seqlock.h"
 
 enum {
 	BUCKET_WAYS = 10,
@@ -26,17 +29,34 @@ enum {
 	PIPELINE_DEPTH = 16,  // packets between two stages: enough to hide a DRAM access
 	PIPELINE_WINDOW = 64, // > 2 * PIPELINE_DEPTH, a power of two
 	RESERVE_SLOTS = 64,   // free slots at hand
-	CHUNK_SLOTS = 13,     // free slots listed in one free slot
+	EVICT_BATCH = 16,     // flows evicted at once, at most
+	CHUNK_SLOTS = 11,     // free slots listed in one free slot
 };
 
 #define NO_FLOW UINT32_MAX
 
 // A flow's packets and octets in one word: one add counts both, and whoever reads the word
-// reads a pair that belongs together. 26 bits of packets, 38 of octets; the flow is cut when
+// reads a pair that belongs together. 26 bits of packets, 37 of octets; the flow is cut when
 // the top bit of either is set, and no packet (of at most 2^32 + 40 octets) can carry past it.
+// Bit 0 says that the flow is being changed: the word is also the number by which readers
+// tell whether they read a flow whole (seqlock.h), since every packet changes it. A packet so
+// marks no line but the one it counts in; the number of the bucket guards the rest, which only
+// changes when a flow starts, is cut or leaves.
+#define COUNT_BUSY UINT64_C(1)
 #define COUNT_PACKET (UINT64_C(1) << 38)
-#define COUNT_OCTETS_MASK (COUNT_PACKET - 1)
 #define COUNT_CUT_MASK ((UINT64_C(1) << 63) | (UINT64_C(1) << 37))
+
+static inline uint64_t count_of(uint64_t octets) {
+	return COUNT_PACKET + (octets << 1);
+}
+
+static inline uint64_t count_packets(uint64_t counts) {
+	return counts / COUNT_PACKET;
+}
+
+static inline uint64_t count_octets(uint64_t counts) {
+	return (counts & (COUNT_PACKET - 1)) >> 1;
+}
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -45,7 +65,7 @@ enum {
 struct bucket {
 	uint16_t tags[BUCKET_WAYS];
 	uint32_t flows[BUCKET_WAYS];
-	uint32_t reserved; // for the sequence number by which other threads will read
+	uint32_t seq; // odd while the bucket, or what it says of a flow's beginning, changes
 };
 
 static_assert(sizeof(struct bucket) == 64, "one line");
@@ -53,18 +73,24 @@ static_assert(sizeof(struct bucket) == 64, "one line");
 struct flow {
 	union {
 		struct {
-			struct flow_key key;
-			uint32_t first; // ticks, the low 32 bits
+			struct flow_key key; // family 0: this slot is free
+			uint32_t first;      // ticks, the low 32 bits
 			uint32_t last;
 			uint64_t counts;
 			uint32_t home; // bucket * 16 + way; NO_FLOW = this slot is free
-			uint8_t tcp_flags;
-			uint8_t tos;
-			uint8_t ttl_min;
-			uint8_t ttl_max;
+			union {
+				struct {
+					uint8_t tcp_flags;
+					uint8_t tos;
+					uint8_t ttl_min;
+					uint8_t ttl_max;
+				};
+				uint32_t seen; // these four
+			};
 		};
-		// A free slot may list others: the free list costs one line for 14 slots.
+		// A free slot may list others: the free list costs one line for 12 slots.
 		struct {
+			uint64_t free_key;   // 0 where a key has its family
 			uint32_t next_chunk; // NO_FLOW = the last
 			uint32_t free[CHUNK_SLOTS];
 		};
@@ -76,15 +102,35 @@ static_assert(
 	offsetof(struct flow, home) >= offsetof(struct flow, free) + 4 * CHUNK_SLOTS,
 	"a chunk leaves the free mark alone"
 );
+static_assert(
+	offsetof(struct flow, tos) == offsetof(struct flow, tcp_flags) + 1
+		&& offsetof(struct packet, tos) == offsetof(struct packet, tcp_flags) + 1
+		&& offsetof(struct packet, ttl) == offsetof(struct packet, tcp_flags) + 2,
+	"see_packet() works on both as words"
+);
 
 struct flow_cold {
-	uint8_t src_mac[6];
-	uint8_t dst_mac[6];
-	uint16_t inner_vlan_id;
-	uint16_t in_if;
+	union {
+		struct {
+			uint8_t src_mac[6];
+			uint8_t dst_mac[6];
+			uint16_t inner_vlan_id;
+			uint16_t in_if;
+		};
+		uint64_t words[2];
+	};
 };
 
 static_assert(sizeof(struct flow_cold) == 16, "four a line");
+
+// A packet on its way through the pipeline. Two lines, so that no load of a key crosses one.
+struct in_flight {
+	alignas(128) struct packet packet;
+	uint32_t bucket;
+	uint32_t slot; // the candidate
+};
+
+static_assert(sizeof(struct in_flight) == 128, "64 of them are 8 KiB of L1");
 
 struct flow_cache {
 	// The pipeline. Free-running counts of packets; differences are right across their wrap.
@@ -112,19 +158,59 @@ struct flow_cache {
 	uint32_t evict_slot; // the evicting hand
 	uint32_t evict_age;  // it takes what is at least this old, ticks
 	uint32_t evict_batch;
+	uint32_t n_victims; // chosen, their buckets asked for, to be evicted next
+	struct victim {
+		uint32_t slot;
+		uint32_t last; // when it was chosen
+	} victims[EVICT_BATCH];
 
+	const struct flow_cache_path *path;
 	flow_evict_fn on_evict;
 	void *arg;
 	struct flow_cache_stats stats;
 	struct flow_secret secret;
 
-	uint32_t bucket_of[PIPELINE_WINDOW];
-	uint32_t flow_of[PIPELINE_WINDOW];
-	alignas(64) struct packet window[PIPELINE_WINDOW];
+	struct in_flight window[PIPELINE_WINDOW];
 };
+
+// The packet path as compiled for one instruction set (flow_cache_path.h).
+struct flow_cache_path {
+	const char *name;
+	bool (*here)(void); // whether this machine can run it
+	void (*meter
+	)(struct flow_cache *cache,
+	  const struct meter *meter,
+	  const struct frame *frames,
+	  unsigned n,
+	  struct meter_counts *counts);
+	void (*push)(struct flow_cache *cache, const struct packet *packets, unsigned n);
+	void (*drain)(struct flow_cache *cache);
+
+	// What differs between them; for the tests, which hold each to the scalar one.
+	uint32_t (*match)(const struct bucket *bucket, uint16_t tag); // ways, one bit each
+	bool (*key_equal)(const struct flow_key *a, const struct flow_key *b);
+};
+
+extern const struct flow_cache_path flow_cache_path_scalar;
+#ifdef __x86_64__
+extern const struct flow_cache_path flow_cache_path_sse42;
+extern const struct flow_cache_path flow_cache_path_avx2;
+extern const struct flow_cache_path flow_cache_path_avx512;
+#endif
 
 static inline uint32_t flow_cache_tick(uint64_t ticks) {
 	return (uint32_t)ticks;
+}
+
+// Readers know it too.
+static inline void flow_cache_set_now(struct flow_cache *cache, uint64_t ticks) {
+	// Relaxed: a number by itself.
+	__atomic_store_n(&cache->now, ticks, __ATOMIC_RELAXED);
+}
+
+// Full ticks of 32 bits that lie within 37 h of `now`.
+static inline uint64_t flow_cache_full_ticks(uint64_t now, uint32_t t) {
+	return now + (uint64_t)(int64_t)(int32_t)(t - flow_cache_tick(now));
 }
 
 static inline uint16_t flow_cache_tag(uint64_t hash) {
@@ -158,23 +244,40 @@ static inline void flow_cache_due_by(struct flow_cache *cache, uint32_t slot, ui
 		*due = t;
 }
 
-// Ways of `bucket` that carry `tag`, one bit each. The scalar form is the reference.
-uint32_t flow_cache_match_scalar(const struct bucket *bucket, uint16_t tag);
+// Makes a record of the flow, which remains, and begins it anew with `packet`.
+void flow_cache_cut(
+	struct flow_cache *cache,
+	uint32_t slot,
+	const struct packet *packet,
+	uint32_t t,
+	enum flow_end end
+);
 
-#ifdef __SSE2__
-#include <emmintrin.h>
+// Empties a way of a full bucket by giving up its least recently seen flow. Returns the way.
+unsigned flow_cache_clear_way(struct flow_cache *cache, const struct bucket *bucket);
 
-static inline uint32_t flow_cache_match(const struct bucket *bucket, uint16_t tag) {
-	__m128i wanted = _mm_set1_epi16((short)tag);
-	__m128i low = _mm_loadu_si128((const __m128i *)(const void *)&bucket->tags[0]);
-	__m128i high = _mm_loadu_si128((const __m128i *)(const void *)&bucket->tags[2]);
-	uint32_t both = (uint32_t)_mm_movemask_epi8(
-		_mm_packs_epi16(_mm_cmpeq_epi16(low, wanted), _mm_cmpeq_epi16(high, wanted))
-	);
-	return (both & 0xff) | (both >> 8) << 2;
+// Begins the flow of `packet` in `slot`, over whatever was counted there before. Inside
+// seqlock_begin() of its bucket.
+static inline void
+flow_cache_begin(struct flow_cache *cache, uint32_t slot, const struct packet *packet, uint32_t t) {
+	struct flow *flow = &cache->slab[slot];
+	struct flow_cold cold = {
+		.inner_vlan_id = packet->inner_vlan_id,
+		.in_if = packet->in_if,
+	};
+	uint32_t seen = packet->tcp_flags | (uint32_t)packet->tos << 8 | (uint32_t)packet->ttl << 16
+			| (uint32_t)packet->ttl << 24;
+
+	memcpy(cold.src_mac, packet->src_mac, sizeof(cold.src_mac));
+	memcpy(cold.dst_mac, packet->dst_mac, sizeof(cold.dst_mac));
+	seqlock_put(&cache->cold[slot].words[0], cold.words[0]);
+	seqlock_put(&cache->cold[slot].words[1], cold.words[1]);
+	seqlock_put(&flow->first, t);
+	seqlock_put(&flow->last, t);
+	seqlock_put(&flow->seen, seen);
+	seqlock_put(&flow->counts, count_of(packet->octets));
+
+	uint32_t idle =
+		packet->tcp_flags & (TCP_FIN | TCP_RST) ? cache->linger_ticks : cache->idle_ticks;
+	flow_cache_due_by(cache, slot, t + RTE_MIN(idle, cache->active_ticks));
 }
-#else
-static inline uint32_t flow_cache_match(const struct bucket *bucket, uint16_t tag) {
-	return flow_cache_match_scalar(bucket, tag);
-}
-#endif

@@ -9,6 +9,7 @@
 
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "clock.h"
@@ -44,8 +45,8 @@ enum packet_verdict {
 };
 
 struct packet {
+	// What counting to a running flow needs, in one line.
 	struct flow_key key;
-	uint64_t hash;     // flow_key_hash(); set by flow_cache_push() or by the fan-out
 	time_ns_t time_ns; // set by the source
 	uint64_t octets;   // of IP; where the length field is 0, the rest of the frame
 	uint8_t tcp_flags; // octet 13 of the TCP header, else 0
@@ -54,14 +55,15 @@ struct packet {
 	uint8_t reserved;
 	uint16_t inner_vlan_id; // second VLAN tag, 0 = none
 	uint16_t in_if;         // set by the source, never 0
-	uint8_t src_mac[6];     // zero where the link layer has none
+
+	// What starting a flow needs besides.
+	uint64_t hash;      // flow_key_hash(); set by flow_cache_push() or by the fan-out
+	uint8_t src_mac[6]; // zero where the link layer has none
 	uint8_t dst_mac[6];
 };
 
-static_assert(
-	sizeof(struct packet) == 88,
-	"five lines hold three packets; a window of 64 is 5.5 KiB of L1"
-);
+static_assert(sizeof(struct packet) == 88, "no padding but at the end");
+static_assert(offsetof(struct packet, hash) == 64, "one line for a hit");
 
 // The link type of a DLT value of libpcap, LINK_UNKNOWN where weir does not read it.
 enum link_type packet_link_of_dlt(int dlt);

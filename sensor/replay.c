@@ -46,10 +46,7 @@ struct replay {
 	time_ns_t pace_packet_ns;
 	time_ns_t pace_wall_ns;
 
-	struct ledger_count received;
-	struct ledger_count filtered;
-	struct ledger_count by_verdict[PACKET_VERDICT_COUNT];
-	uint64_t metered_octets;
+	struct meter_counts counts;
 
 	uint64_t bytes_before; // of the files that are done
 	uint64_t bytes_total;
@@ -234,15 +231,10 @@ static void wait_for(struct replay *replay, time_ns_t t) {
 	do_task(replay, WORKER_ADVANCE, t);
 }
 
-static inline void check_clock(struct replay *replay, time_ns_t t) {
+// Whether the clock must move before a packet of time `t` is counted.
+static inline bool clock_is_due(const struct replay *replay, time_ns_t t) {
 	uint64_t since = (uint64_t)t - (uint64_t)(replay->clock_ns - replay->late_ns);
-	if (unlikely(since >= (uint64_t)(replay->late_ns + CLOCK_STEP_NS) || !replay->clock_set))
-		step_clock(replay, t);
-}
-
-static inline void count(struct ledger_count *counter, uint32_t bytes) {
-	counter->packets++;
-	counter->bytes += bytes;
+	return since >= (uint64_t)(replay->late_ns + CLOCK_STEP_NS) || !replay->clock_set;
 }
 
 // Hands a packet to the worker that its hash chooses.
@@ -259,59 +251,58 @@ static void fan_out(struct replay *replay, const struct packet *packet) {
 	burst->packets[burst->n_packets++] = *packet;
 }
 
-// One body for both, so that the loop of one worker carries nothing of the other.
-static inline __attribute__((always_inline)) void
-meter_frame(struct replay *replay, const struct frame *frame, enum link_type link, bool fan) {
-	struct packet scratch;
-	struct flow_cache *cache = worker_cache(replay->workers[0]);
+// Parses frames of one clock step and hands the packets to the workers.
+static void fan_out_frames(
+	struct replay *replay, const struct meter *meter, const struct frame *frames, unsigned n
+) {
+	struct packet packets[READ_FRAMES];
+	unsigned n_packets = meter_parse(meter, frames, n, packets, &replay->counts);
 
-	count(&replay->received, frame->wire_bytes);
-	if (unlikely(frame->filtered)) {
-		count(&replay->filtered, frame->wire_bytes);
-		return;
-	}
-	check_clock(replay, frame->time_ns);
-	if (unlikely(replay->config.speed != 0))
-		wait_for(replay, frame->time_ns);
-
-	struct packet *packet = fan ? &scratch : flow_cache_next(cache);
-	enum packet_verdict verdict =
-		packet_parse(packet, link, frame->data, frame->captured_bytes, frame->wire_bytes);
-	count(&replay->by_verdict[verdict], frame->wire_bytes);
-	if (unlikely(verdict != PACKET_METERED))
-		return;
-	packet->time_ns = frame->time_ns;
-	packet->in_if = REPLAY_IN_IF;
-	replay->metered_octets += packet->octets;
-	if (fan)
-		fan_out(replay, packet);
-	else
-		flow_cache_push(cache);
+	for (unsigned i = 0; i < n_packets; i++)
+		fan_out(replay, &packets[i]);
 }
 
-static void
-meter_frames(struct replay *replay, const struct frame *frames, unsigned n, enum link_type link) {
-	if (!fans_out(replay)) {
-		for (unsigned i = 0; i < n; i++)
-			meter_frame(replay, &frames[i], link, false);
-		return;
+// Frames that lie between two steps of the clock go on together.
+static void meter_frames(
+	struct replay *replay, const struct meter *meter, const struct frame *frames, unsigned n
+) {
+	struct flow_cache *cache = worker_cache(replay->workers[0]);
+
+	for (unsigned done = 0, end; done < n; done = end) {
+		time_ns_t t = frames[done].time_ns;
+		if (unlikely(!frames[done].filtered && clock_is_due(replay, t)))
+			step_clock(replay, t);
+		for (end = done + 1; end < n; end++)
+			if (unlikely(
+				    !frames[end].filtered
+				    && clock_is_due(replay, frames[end].time_ns)
+			    ))
+				break;
+		if (unlikely(replay->config.speed != 0)) {
+			if (!frames[done].filtered)
+				wait_for(replay, t);
+			end = done + 1;
+		}
+		if (fans_out(replay))
+			fan_out_frames(replay, meter, frames + done, end - done);
+		else
+			flow_cache_meter(cache, meter, frames + done, end - done, &replay->counts);
 	}
-	for (unsigned i = 0; i < n; i++)
-		meter_frame(replay, &frames[i], link, true);
 	replay->n_round += n;
-	if (replay->n_round > ROUND_FRAMES - READ_FRAMES)
+	if (fans_out(replay) && replay->n_round > ROUND_FRAMES - READ_FRAMES)
 		end_round(replay);
 }
 
 static void
 report_progress(struct replay *replay, unsigned file, const struct capture_file *capture) {
-	if (replay->config.on_progress == NULL || replay->received.packets < replay->next_progress)
+	if (replay->config.on_progress == NULL
+	    || replay->counts.received.packets < replay->next_progress)
 		return;
 	replay->next_progress =
-		replay->received.packets + (replay->config.speed == 0 ? PROGRESS_FRAMES : 1);
+		replay->counts.received.packets + (replay->config.speed == 0 ? PROGRESS_FRAMES : 1);
 	struct replay_progress progress = {
 		.file = replay->config.files[file],
-		.packets = replay->received.packets,
+		.packets = replay->counts.received.packets,
 		.bytes_read = replay->bytes_before + capture_file_position(capture),
 		.bytes_total = replay->bytes_total,
 	};
@@ -333,9 +324,9 @@ static bool replay_file(struct replay *replay, unsigned i) {
 		replay->config.on_error(error, replay->config.arg);
 		return false;
 	}
-	enum link_type link = capture_file_link(capture);
+	const struct meter meter = {.link = capture_file_link(capture), .in_if = REPLAY_IN_IF};
 	while ((n = capture_file_read(capture, frames, READ_FRAMES)) > 0 && !stopping(replay)) {
-		meter_frames(replay, frames, (unsigned)n, link);
+		meter_frames(replay, &meter, frames, (unsigned)n);
 		report_progress(replay, i, capture);
 	}
 	// What a signal interrupted has been told to stop.
@@ -378,16 +369,16 @@ int replay_run(struct replay *replay) {
 }
 
 void replay_ledger(const struct replay *replay, struct ledger *ledger) {
+	const struct meter_counts *counts = &replay->counts;
+
 	*ledger = (struct ledger){
-		.received = replay->received,
-		.metered = replay->by_verdict[PACKET_METERED],
-		.metered_octets = replay->metered_octets,
+		.received = counts->received,
+		.metered = meter_counts_metered(counts),
+		.metered_octets = counts->metered_octets,
 	};
-	ledger_add_reason(ledger, "filtered", replay->filtered);
+	ledger_add_reason(ledger, "filtered", counts->filtered);
 	for (unsigned verdict = PACKET_METERED + 1; verdict < PACKET_VERDICT_COUNT; verdict++)
-		ledger_add_reason(
-			ledger, packet_verdict_name(verdict), replay->by_verdict[verdict]
-		);
+		ledger_add_reason(ledger, packet_verdict_name(verdict), counts->unmetered[verdict]);
 
 	for (unsigned i = 0; i < replay->config.n_workers; i++) {
 		struct flow_cache_stats stats;

@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include <rte_branch_prediction.h>
+
 enum {
 	RECORD_SLOTS = 1 << 14, // 1.5 MiB: some milliseconds of a flood
 	BURST_SLOTS = 32,
@@ -30,23 +32,32 @@ static void sleep_us(long us) {
 	nanosleep(&(struct timespec){.tv_nsec = us * NS_PER_US}, NULL);
 }
 
-// The next slot of the record ring. A replay loses nothing: it waits.
-static struct flow_record *record_slot(struct worker *worker) {
+// A replay loses nothing: it waits.
+[[gnu::noinline, gnu::cold]] static struct flow_record *wait_for_slot(struct worker *worker) {
 	struct flow_record *slot;
-	while ((slot = ring_reserve(worker->records)) == NULL) {
-		ring_publish(worker->records);
+
+	ring_publish(worker->records);
+	while ((slot = ring_reserve(worker->records)) == NULL)
 		sleep_us(FULL_SLEEP_US);
-	}
 	return slot;
 }
 
-static void keep_record(const struct flow_record *record, void *arg) {
-	struct worker *worker = arg;
+// The next slot of the record ring, to be written before the next call. All before it have
+// been, so those are what may be shown.
+static struct flow_record *next_slot(struct worker *worker) {
+	struct ring *records = worker->records;
 
-	*record_slot(worker) = *record;
-	ring_push(worker->records);
-	if (ring_unpublished(worker->records) >= PUBLISH_RECORDS)
-		ring_publish(worker->records);
+	if (ring_unpublished(records) >= PUBLISH_RECORDS)
+		ring_publish(records);
+	struct flow_record *slot = ring_reserve(records);
+	if (unlikely(slot == NULL))
+		slot = wait_for_slot(worker);
+	ring_push(records);
+	return slot;
+}
+
+static struct flow_record *place_record(void *arg) {
+	return next_slot(arg);
 }
 
 static void *map_cache(size_t bytes) {
@@ -66,7 +77,7 @@ struct worker *worker_new(const struct flow_cache_config *config) {
 		return NULL;
 
 	struct flow_cache_config own = *config;
-	own.on_evict = keep_record;
+	own.on_evict = place_record;
 	own.arg = worker;
 	worker->cache_bytes = flow_cache_size(&own);
 	if (worker->cache_bytes == 0) {
@@ -105,8 +116,7 @@ struct ring *worker_records(struct worker *worker) {
 }
 
 void worker_mark(struct worker *worker, uint64_t order, time_ns_t now_ns) {
-	*record_slot(worker) = record_mark(order, ticks_of_ns(now_ns));
-	ring_push(worker->records);
+	*next_slot(worker) = record_mark(order, ticks_of_ns(now_ns));
 }
 
 void worker_do(struct worker *worker, enum worker_task task, uint64_t order, time_ns_t now_ns) {
@@ -145,10 +155,7 @@ static void count_burst(struct worker *worker, const struct worker_burst *burst)
 	// A mark for each burst, even without packets: the exporter learns how far this worker
 	// is, and need not hold back the records of the others.
 	worker_mark(worker, burst->order, burst->now_ns);
-	for (unsigned i = 0; i < burst->n_packets; i++) {
-		*flow_cache_next(worker->cache) = burst->packets[i];
-		flow_cache_push(worker->cache);
-	}
+	flow_cache_push(worker->cache, burst->packets, burst->n_packets);
 	// So that every record is made under the order of its packet, however bursts are cut.
 	flow_cache_drain(worker->cache);
 	ring_publish(worker->records);

@@ -19,7 +19,7 @@ static int teardown(void **state) {
 }
 
 static void config_out_of_range_is_refused(void **state) {
-	struct flow_cache_config good = {.n_flows = 16, .on_evict = keep};
+	struct flow_cache_config good = {.n_flows = 16, .on_evict = next_record};
 	struct flow_cache_config bad;
 	(void)state;
 
@@ -405,23 +405,6 @@ static void ageing_goes_round_block_by_block(void **state) {
 	fixture_free(f);
 }
 
-// The vector form against the scalar reference, on random tags with many repeats.
-static void tags_match_as_in_the_scalar_reference(void **state) {
-	struct bucket bucket = {0};
-	(void)state;
-
-	srand(1);
-	for (int i = 0; i < 1000000; i++) {
-		for (unsigned way = 0; way < BUCKET_WAYS; way++)
-			bucket.tags[way] = (uint16_t)(rand() % 5 == 0 ? rand() : rand() % 3);
-		bucket.flows[0] = (uint32_t)rand(); // beside the tags, and none of their business
-		uint16_t tag = (uint16_t)(rand() % 5 == 0 ? bucket.tags[rand() % 10] : rand() % 3);
-		assert_int_equal(
-			flow_cache_match(&bucket, tag), flow_cache_match_scalar(&bucket, tag)
-		);
-	}
-}
-
 int main(void) {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -450,7 +433,6 @@ int main(void) {
 		T(advance_never_goes_back),
 		T(freed_slots_are_used_again),
 		T(ageing_goes_round_block_by_block),
-		T(tags_match_as_in_the_scalar_reference),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

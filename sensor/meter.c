@@ -1,0 +1,58 @@
+#include "meter.h"
+
+#include <rte_common.h>
+
+static void count(struct ledger_count *counter, const struct frame *frame) {
+	counter->packets++;
+	counter->bytes += frame->wire_bytes;
+}
+
+bool meter_by_rules(
+	const struct meter *meter,
+	const struct frame *frame,
+	struct packet *packet,
+	struct meter_counts *counts
+) {
+	if (frame->filtered) {
+		count(&counts->filtered, frame);
+		return false;
+	}
+	enum packet_verdict verdict = packet_parse(
+		packet, meter->link, frame->data, frame->captured_bytes, frame->wire_bytes
+	);
+	if (verdict == PACKET_METERED)
+		return true;
+	count(&counts->unmetered[verdict], frame);
+	return false;
+}
+
+unsigned meter_parse(
+	const struct meter *meter,
+	const struct frame *frames,
+	unsigned n,
+	struct packet *packets,
+	struct meter_counts *counts
+) {
+	unsigned n_packets = 0;
+
+	counts->received.packets += n;
+	for (unsigned i = 0; i < n; i++) {
+		meter_prefetch(&frames[RTE_MIN(i + METER_PREFETCH_FRAMES, n - 1)]);
+		counts->received.bytes += frames[i].wire_bytes;
+		if (meter_frame(meter, &frames[i], &packets[n_packets], counts))
+			counts->metered_octets += packets[n_packets++].octets;
+	}
+	return n_packets;
+}
+
+struct ledger_count meter_counts_metered(const struct meter_counts *counts) {
+	struct ledger_count metered = counts->received;
+
+	metered.packets -= counts->filtered.packets;
+	metered.bytes -= counts->filtered.bytes;
+	for (unsigned verdict = 0; verdict < PACKET_VERDICT_COUNT; verdict++) {
+		metered.packets -= counts->unmetered[verdict].packets;
+		metered.bytes -= counts->unmetered[verdict].bytes;
+	}
+	return metered;
+}
