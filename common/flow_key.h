@@ -62,13 +62,34 @@ static inline uint64_t flow_key_fold(uint64_t a, uint64_t b) {
 }
 
 // 64-bit keyed hash of the whole key. Multiply and fold: not linear, so unlike CRC or
-// Toeplitz collisions found for one secret say nothing about another.
-static inline uint64_t flow_key_hash(const struct flow_key *key, const struct flow_secret *secret) {
-	const uint64_t *k = key->words, *s = secret->words;
-	uint64_t a = flow_key_fold(k[0] ^ s[0], k[1] ^ s[1]);
-	uint64_t b = flow_key_fold(k[2] ^ s[2], k[3] ^ s[3]);
-	uint64_t c = flow_key_fold(k[4] ^ s[4], k[0] ^ s[5]);
+// Toeplitz collisions found for one secret say nothing about another. For IPv4 only two of the
+// five words can differ; the parser knows the family and hashes what it has in registers.
+static inline uint64_t flow_key_hash4(uint64_t k0, uint64_t k1, const struct flow_secret *secret) {
+	const uint64_t *s = secret->words;
+	return flow_key_fold(flow_key_fold(k0 ^ s[0], k1 ^ s[1]) ^ s[6], s[7]);
+}
+
+static inline uint64_t flow_key_hash6(
+	uint64_t k0,
+	uint64_t k1,
+	uint64_t k2,
+	uint64_t k3,
+	uint64_t k4,
+	const struct flow_secret *secret
+) {
+	const uint64_t *s = secret->words;
+	uint64_t a = flow_key_fold(k0 ^ s[0], k1 ^ s[1]);
+	uint64_t b = flow_key_fold(k2 ^ s[2], k3 ^ s[3]);
+	uint64_t c = flow_key_fold(k4 ^ s[4], k0 ^ s[5]);
 	return flow_key_fold(a ^ c ^ s[6], b ^ s[7]);
+}
+
+static inline uint64_t flow_key_hash(const struct flow_key *key, const struct flow_secret *secret) {
+	const uint64_t *k = key->words;
+
+	if (key->family == FLOW_IPV4)
+		return flow_key_hash4(k[0], k[1], secret);
+	return flow_key_hash6(k[0], k[1], k[2], k[3], k[4], secret);
 }
 
 static inline bool flow_key_equal(const struct flow_key *a, const struct flow_key *b) {

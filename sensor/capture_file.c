@@ -390,6 +390,8 @@ static void apply_filter(const struct capture_file *file, struct frame *frames, 
 		};
 		frames[i].filtered =
 			pcap_offline_filter(&file->filter, &header, frames[i].data) == 0;
+		if (frames[i].filtered)
+			frames[i].captured_bytes = 0;
 	}
 }
 

@@ -3,10 +3,10 @@
 // flow or starts one; when there is no room the least recently seen flow leaves, never the
 // new one. What leaves becomes a flow record: nothing that was counted is forgotten.
 //
-// Packets pass through a rolling pipeline: while one is parsed and its bucket prefetched, the
-// one 16 before it is matched and its flow prefetched, and the one 32 before it is counted.
-// So a packet is counted up to 32 packets after it was handed in; flow_cache_drain() waits
-// for none. Order and results are those of counting each at once.
+// Packets pass through a rolling pipeline in groups of 16: while one group is parsed and its
+// buckets are prefetched, the one before it is matched and its flows are prefetched, and the one
+// before that is counted. So a packet is counted up to 48 packets after it was handed in;
+// flow_cache_drain() waits for none. Order and results are those of counting each at once.
 //
 // Threads: one writer, the worker that owns the cache. Any other may call the functions under
 // "readers" at the bottom at any time; the writer never waits for them and does not know them.
@@ -59,13 +59,13 @@ struct flow_cache_config {
 };
 
 struct flow_cache_stats {
-	uint64_t packets; // counted, each to one flow
+	uint64_t packets; // taken, each to be counted to one flow
 	uint64_t octets;  // of IP
 	uint64_t flows;   // in the cache now
 	uint64_t started; // flows that took a slot
 	uint64_t records[FLOW_END_COUNT];
 	uint64_t record_packets; // packets and octets in those records:
-	uint64_t record_octets;  // packets = record_packets + those of the flows still cached
+	uint64_t record_octets;  // once drained, packets = record_packets + those of cached flows
 };
 
 // Octets of memory that flow_cache_init() needs, about 93 a flow; 0 where `config` is out of

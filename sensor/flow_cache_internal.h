@@ -1,7 +1,7 @@
 // The layout of the flow cache, shared by its hot path (flow_cache.c) and by what makes room
 // in it (flow_cache_evict.c). For no one else.
 //
-//   bucket, one line:  10 tags (hash bits 48-63, 0 = empty) | 10 slab indexes
+//   bucket, one line:  10 tags (hash bits 49-63, 0 = empty) | 10 slab indexes
 //   flow, one line:    key 40 | first, last | packets and octets | home | flags, TOS, TTLs
 //   cold, 16 octets:   what a record needs besides: written at start, read at eviction
 //   due, 4 octets a block of 64 flows: no flow of the block ends before this tick
@@ -26,8 +26,8 @@
 enum {
 	BUCKET_WAYS = 10,
 	BLOCK_FLOWS = 64,     // flows that share a due time
-	PIPELINE_DEPTH = 16,  // packets between two stages: enough to hide a DRAM access
-	PIPELINE_WINDOW = 64, // > 2 * PIPELINE_DEPTH, a power of two
+	PIPELINE_GROUP = 16,  // packets that take a step together
+	PIPELINE_WINDOW = 64, // four groups: two between the stages, one that fills up
 	RESERVE_SLOTS = 64,   // free slots at hand
 	EVICT_BATCH = 16,     // flows evicted at once, at most
 	CHUNK_SLOTS = 11,     // free slots listed in one free slot
@@ -106,14 +106,14 @@ static_assert(
 	offsetof(struct flow, tos) == offsetof(struct flow, tcp_flags) + 1
 		&& offsetof(struct packet, tos) == offsetof(struct packet, tcp_flags) + 1
 		&& offsetof(struct packet, ttl) == offsetof(struct packet, tcp_flags) + 2,
-	"see_packet() works on both as words"
+	"add_packet() works on both as words"
 );
 
 struct flow_cold {
 	union {
 		struct {
-			uint8_t src_mac[6];
 			uint8_t dst_mac[6];
+			uint8_t src_mac[6];
 			uint16_t inner_vlan_id;
 			uint16_t in_if;
 		};
@@ -126,17 +126,19 @@ static_assert(sizeof(struct flow_cold) == 16, "four a line");
 // A packet on its way through the pipeline. Two lines, so that no load of a key crosses one.
 struct in_flight {
 	alignas(128) struct packet packet;
-	uint32_t bucket;
-	uint32_t slot; // the candidate
+	struct bucket *bucket;
+	struct flow *flow; // the candidate
 };
 
 static_assert(sizeof(struct in_flight) == 128, "64 of them are 8 KiB of L1");
 
 struct flow_cache {
-	// The pipeline. Free-running counts of packets; differences are right across their wrap.
-	uint32_t n_pushed;
-	uint32_t n_matched;
-	uint32_t n_counted;
+	// The pipeline: how many packets each stage has done since it was last drained. But for
+	// the first they are whole groups.
+	uint64_t n_pushed;
+	uint64_t n_asked;
+	uint64_t n_matched;
+	uint64_t n_counted;
 	uint32_t n_buckets;
 	struct bucket *buckets;
 	struct flow *slab;
@@ -214,8 +216,7 @@ static inline uint64_t flow_cache_full_ticks(uint64_t now, uint32_t t) {
 }
 
 static inline uint16_t flow_cache_tag(uint64_t hash) {
-	uint16_t tag = (uint16_t)(hash >> 48);
-	return tag == 0 ? 1 : tag;
+	return (uint16_t)(hash >> 48 | 1); // 0 is an empty way
 }
 
 // Any number of buckets, no division: the low 32 bits scaled (Lemire, 2016, fast alternative
@@ -256,6 +257,13 @@ void flow_cache_cut(
 // Empties a way of a full bucket by giving up its least recently seen flow. Returns the way.
 unsigned flow_cache_clear_way(struct flow_cache *cache, const struct bucket *bucket);
 
+// TCP flags, TOS, TTL and TTL again: what a flow of this packet alone has seen.
+static inline uint32_t packet_seen(const struct packet *packet) {
+	uint32_t seen;
+	memcpy(&seen, &packet->tcp_flags, sizeof(seen));
+	return seen;
+}
+
 // Begins the flow of `packet` in `slot`, over whatever was counted there before. Inside
 // seqlock_begin() of its bucket.
 static inline void
@@ -265,16 +273,13 @@ flow_cache_begin(struct flow_cache *cache, uint32_t slot, const struct packet *p
 		.inner_vlan_id = packet->inner_vlan_id,
 		.in_if = packet->in_if,
 	};
-	uint32_t seen = packet->tcp_flags | (uint32_t)packet->tos << 8 | (uint32_t)packet->ttl << 16
-			| (uint32_t)packet->ttl << 24;
 
-	memcpy(cold.src_mac, packet->src_mac, sizeof(cold.src_mac));
-	memcpy(cold.dst_mac, packet->dst_mac, sizeof(cold.dst_mac));
+	memcpy(cold.dst_mac, packet->dst_mac, sizeof(cold.dst_mac) + sizeof(cold.src_mac));
 	seqlock_put(&cache->cold[slot].words[0], cold.words[0]);
 	seqlock_put(&cache->cold[slot].words[1], cold.words[1]);
 	seqlock_put(&flow->first, t);
 	seqlock_put(&flow->last, t);
-	seqlock_put(&flow->seen, seen);
+	seqlock_put(&flow->seen, packet_seen(packet));
 	seqlock_put(&flow->counts, count_of(packet->octets));
 
 	uint32_t idle =

@@ -1,4 +1,4 @@
-// The packet path: frame -> packet -> bucket -> flow, in one loop, so that nothing is handed
+// The packet path: frame -> packet -> bucket -> flow, in one function, so that nothing is handed
 // from call to call. Compiled once for each instruction set, in flow_cache_scalar.c,
 // flow_cache_sse42.c, flow_cache_avx2.c and flow_cache_avx512.c; the best that the machine has
 // is chosen when a cache is made. The scalar one is the reference that tests hold the others to.
@@ -20,8 +20,8 @@
 // Ways of `bucket` that carry `tag`, one bit each.
 static inline uint32_t match_tag(const struct bucket *bucket, uint16_t tag) {
 	__m256i tags = _mm256_load_si256((const __m256i *)(const void *)bucket);
-	uint32_t ways = _mm256_cmpeq_epi16_mask(tags, _mm256_set1_epi16((short)tag));
-	return ways & ((1u << BUCKET_WAYS) - 1);
+	const __mmask16 all = (1u << BUCKET_WAYS) - 1;
+	return _mm256_mask_cmpeq_epi16_mask(all, tags, _mm256_set1_epi16((short)tag));
 }
 
 #elif defined(FLOW_CACHE_VECTOR) && defined(__SSE4_2__)
@@ -47,6 +47,15 @@ static inline uint32_t match_tag(const struct bucket *bucket, uint16_t tag) {
 }
 
 #endif
+
+// The first of `ways`, 0 where there is none.
+static inline uint32_t first_way(uint32_t ways) {
+#if defined(FLOW_CACHE_VECTOR) && defined(__BMI__)
+	return _tzcnt_u32(ways) & 15; // of 0 it is 32
+#else
+	return (uint32_t)__builtin_ctz(ways | 1u << 16) & 15;
+#endif
+}
 
 #if defined(FLOW_CACHE_VECTOR) && defined(__AVX512BW__) && defined(__AVX512VL__)
 
@@ -112,7 +121,7 @@ start_flow(struct flow_cache *cache, const struct in_flight *item, uint16_t tag,
 	const struct packet *packet = &item->packet;
 	// The slot first: making room may empty a way of this very bucket.
 	uint32_t slot = flow_cache_take_slot(cache);
-	struct bucket *bucket = &cache->buckets[item->bucket];
+	struct bucket *bucket = item->bucket;
 	uint32_t empty = match_tag(bucket, 0);
 	unsigned way = likely(empty != 0) ? (unsigned)__builtin_ctz(empty)
 					  : flow_cache_clear_way(cache, bucket);
@@ -121,7 +130,7 @@ start_flow(struct flow_cache *cache, const struct in_flight *item, uint16_t tag,
 	seqlock_begin(&bucket->seq);
 	for (unsigned i = 0; i < 5; i++)
 		seqlock_put(&flow->key.words[i], packet->key.words[i]);
-	flow->home = item->bucket * 16 + way;
+	flow->home = (uint32_t)(bucket - cache->buckets) * 16 + way;
 	flow_cache_begin(cache, slot, packet, t);
 	seqlock_put(&bucket->flows[way], slot);
 	seqlock_put(&bucket->tags[way], tag);
@@ -130,17 +139,14 @@ start_flow(struct flow_cache *cache, const struct in_flight *item, uint16_t tag,
 	cache->stats.flows++;
 }
 
-// Counts the packet to its running flow.
-static inline void add_packet(struct flow *flow, const struct packet *packet, uint32_t t) {
+// Counts the packet to its running flow, which has seen `seen` with it.
+static inline void
+add_packet(struct flow *flow, const struct packet *packet, uint32_t seen, uint32_t last) {
 	uint64_t counts = flow->counts;
-	uint32_t seen = flow->seen;
-	uint32_t ttl_min = RTE_MIN(seen >> 16 & 0xff, packet->ttl);
-	uint32_t ttl_max = RTE_MAX(seen >> 24, packet->ttl);
 
-	seen = (seen & 0xffff) | packet->tcp_flags | ttl_min << 16 | ttl_max << 24;
 	// Relaxed: the puts that follow are released after it, as in seqlock_begin().
 	__atomic_store_n(&flow->counts, counts | COUNT_BUSY, __ATOMIC_RELAXED);
-	seqlock_put(&flow->last, t);
+	seqlock_put(&flow->last, last);
 	seqlock_put(&flow->seen, seen);
 	seqlock_put(&flow->counts, counts + count_of(packet->octets));
 }
@@ -149,19 +155,20 @@ static inline void add_packet(struct flow *flow, const struct packet *packet, ui
 [[gnu::noinline]] static void
 count_rare(struct flow_cache *cache, const struct in_flight *item, uint32_t t) {
 	const struct packet *packet = &item->packet;
-	uint32_t slot = item->slot;
+	struct flow *flow = item->flow;
 
 	// The candidate was found 16 packets ago and may have left, or its slot changed hands.
-	if (!key_equal(&cache->slab[slot].key, &packet->key)) {
+	if (!key_equal(&flow->key, &packet->key)) {
 		uint16_t tag = flow_cache_tag(packet->hash);
-		slot = find_flow(cache, &cache->buckets[item->bucket], tag, &packet->key);
-		if (slot == NO_FLOW) {
+		uint32_t found = find_flow(cache, item->bucket, tag, &packet->key);
+		if (found == NO_FLOW) {
 			start_flow(cache, item, tag, t);
 			return;
 		}
+		flow = &cache->slab[found];
 	}
 
-	struct flow *flow = &cache->slab[slot];
+	uint32_t slot = (uint32_t)(flow - cache->slab);
 	int32_t since_last = (int32_t)(t - flow->last);
 	int32_t since_first = (int32_t)(t - flow->first);
 	bool finished = (flow->tcp_flags & (TCP_FIN | TCP_RST)) != 0;
@@ -184,7 +191,10 @@ count_rare(struct flow_cache *cache, const struct in_flight *item, uint32_t t) {
 		seqlock_put(&flow->first, t);
 		seqlock_end(&bucket->seq);
 	}
-	add_packet(flow, packet, since_last >= 0 ? t : flow->last);
+	uint32_t ttl_min = RTE_MIN(flow->ttl_min, packet->ttl);
+	uint32_t ttl_max = RTE_MAX(flow->ttl_max, packet->ttl);
+	uint32_t seen = (flow->seen & 0xffff) | packet->tcp_flags | ttl_min << 16 | ttl_max << 24;
+	add_packet(flow, packet, seen, since_last >= 0 ? t : flow->last);
 	if ((packet->tcp_flags & (TCP_FIN | TCP_RST)) != 0)
 		flow_cache_due_by(cache, slot, flow->last + cache->linger_ticks);
 }
@@ -193,79 +203,76 @@ count_rare(struct flow_cache *cache, const struct in_flight *item, uint32_t t) {
 static inline __attribute__((always_inline)) void
 count_packet(struct flow_cache *cache, const struct in_flight *item) {
 	const struct packet *packet = &item->packet;
-	struct flow *flow = &cache->slab[item->slot];
+	struct flow *flow = item->flow;
 	uint64_t ticks = ticks_of_ns(packet->time_ns);
 	uint32_t t = flow_cache_tick(ticks);
 
 	if (unlikely(ticks > cache->now))
 		flow_cache_set_now(cache, ticks);
-	cache->stats.packets++;
-	cache->stats.octets += packet->octets;
 
-	if (unlikely(!key_equal(&flow->key, &packet->key))) {
+	uint32_t seen = flow->seen;
+	uint32_t fresh = packet_seen(packet);
+	uint32_t with = seen | (fresh & 0xff);
+	// What keeps a flow from going on as it is, a branch for each since none is ever taken
+	// but for those flows. The linger is the shortest silence that ends a flow, and a late
+	// packet's is huge.
+	if (likely(key_equal(&flow->key, &packet->key))
+	    && likely(t - flow->last < cache->linger_ticks)
+	    && likely(t - flow->first < cache->active_ticks)
+	    && likely((flow->counts & COUNT_CUT_MASK) == 0)
+	    && likely((with & (TCP_FIN | TCP_RST)) == 0)
+	    && likely(((seen ^ fresh) & UINT32_C(0xffff0000)) == 0))
+		add_packet(flow, packet, with, t);
+	else
 		count_rare(cache, item, t);
-		return;
-	}
-	// One branch for all that keeps a flow from going on as it is. The linger is the
-	// shortest silence that ends a flow, and a late packet's is huge.
-	bool plain = (uint32_t)(t - flow->last) < cache->linger_ticks;
-	plain &= (uint32_t)(t - flow->first) < cache->active_ticks;
-	plain &= (flow->counts & COUNT_CUT_MASK) == 0;
-	plain &= ((flow->tcp_flags | packet->tcp_flags) & (TCP_FIN | TCP_RST)) == 0;
-	if (unlikely(!plain)) {
-		count_rare(cache, item, t);
-		return;
-	}
-	add_packet(flow, packet, t);
 }
 
 // Stage 2: finds the candidate of a packet and asks for its line.
 static inline __attribute__((always_inline)) void
 match_packet(const struct flow_cache *cache, struct in_flight *item) {
-	const struct bucket *bucket = &cache->buckets[item->bucket];
-	uint32_t ways = match_tag(bucket, flow_cache_tag(item->packet.hash));
-	// Without a candidate any flow will do, its key will not be equal: no branch here that
-	// new flows would have mispredicted. (Behind flows[9] stands seq.)
-	uint32_t slot = bucket->flows[__builtin_ctz(ways | 1u << BUCKET_WAYS)];
+	uint32_t ways = match_tag(item->bucket, flow_cache_tag(item->packet.hash));
+	// Without a candidate the flow of way 0 will do, its key will not be equal: no branch
+	// here that new flows would have mispredicted.
+	uint32_t slot = item->bucket->flows[first_way(ways)];
 
-	slot = ways != 0 ? slot : 0;
-	item->slot = slot;
-	__builtin_prefetch(&cache->slab[slot], 1);
+	item->flow = &cache->slab[slot];
+	__builtin_prefetch(item->flow, 1);
 }
 
-// Stage 1: hashes a packet and asks for its bucket.
+// The last of stage 1: asks for the bucket of a packet that is parsed and hashed.
 static inline __attribute__((always_inline)) void
-hash_packet(const struct flow_cache *cache, struct in_flight *item) {
-	item->packet.hash = flow_key_hash(&item->packet.key, &cache->secret);
-	item->bucket = flow_cache_bucket(cache, item->packet.hash);
-	rte_prefetch0(&cache->buckets[item->bucket]);
+ask_bucket(const struct flow_cache *cache, struct in_flight *item) {
+	item->bucket = &cache->buckets[flow_cache_bucket(cache, item->packet.hash)];
+	rte_prefetch0(item->bucket);
 }
 
-// The pipeline's counts, held in registers for a burst.
-struct cursor {
-	uint32_t pushed;
-	uint32_t matched;
-	uint32_t counted;
-};
-
-static inline struct cursor cursor_of(const struct flow_cache *cache) {
-	return (struct cursor){cache->n_pushed, cache->n_matched, cache->n_counted};
+static inline struct in_flight *in_flight(struct flow_cache *cache, uint64_t n) {
+	return &cache->window[n % PIPELINE_WINDOW];
 }
 
-static inline void keep_cursor(struct flow_cache *cache, struct cursor at) {
-	cache->n_pushed = at.pushed;
-	cache->n_matched = at.matched;
-	cache->n_counted = at.counted;
-}
+// Takes a group of packets, parsed and hashed, into the pipeline, and the two groups before it
+// a stage on: what they asked for is at hand.
+//
+// In groups, since a prefetch that misses the TLB holds up all that follows until the page
+// table has been walked: one after the other, with a packet parsed between them, only as many
+// walks are under way as packets fit into the reorder buffer, which is two. For the same reason
+// a group is no longer than it is: of what it asks for, some would wait.
+static inline __attribute__((always_inline)) void step(struct flow_cache *cache) {
+	uint64_t n = cache->n_asked;
 
-// Takes the item that was filled last into the pipeline, and the others a step on.
-static inline __attribute__((always_inline)) void
-step(struct flow_cache *cache, struct cursor *at) {
-	hash_packet(cache, &cache->window[at->pushed++ % PIPELINE_WINDOW]);
-	if (likely(at->pushed - at->matched > PIPELINE_DEPTH))
-		match_packet(cache, &cache->window[at->matched++ % PIPELINE_WINDOW]);
-	if (likely(at->matched - at->counted > PIPELINE_DEPTH))
-		count_packet(cache, &cache->window[at->counted++ % PIPELINE_WINDOW]);
+	for (uint32_t i = 0; i < PIPELINE_GROUP; i++)
+		ask_bucket(cache, in_flight(cache, n + i));
+	cache->n_asked = n + PIPELINE_GROUP;
+	if (unlikely(n < PIPELINE_GROUP))
+		return;
+	for (uint32_t i = 0; i < PIPELINE_GROUP; i++)
+		match_packet(cache, in_flight(cache, n - PIPELINE_GROUP + i));
+	cache->n_matched = n;
+	if (unlikely(n < 2 * PIPELINE_GROUP))
+		return;
+	for (uint32_t i = 0; i < PIPELINE_GROUP; i++)
+		count_packet(cache, in_flight(cache, n - 2 * PIPELINE_GROUP + i));
+	cache->n_counted = n - PIPELINE_GROUP;
 }
 
 static void
@@ -274,45 +281,55 @@ meter(struct flow_cache *cache,
       const struct frame *frames,
       unsigned n,
       struct meter_counts *counts) {
-	struct cursor at = cursor_of(cache);
 	uint64_t wire_bytes = 0, octets = 0;
+	const struct meter own = *meter; // in registers: no store of the loop is to it
+	const struct frame *end = frames + n;
+	uint64_t begin = cache->n_pushed, at = begin;
 
 	for (unsigned i = 0; i < RTE_MIN(n, METER_PREFETCH_FRAMES + 0u); i++)
 		meter_prefetch(&frames[i]);
-	for (unsigned i = 0; i < n; i++) {
-		struct packet *packet = &cache->window[at.pushed % PIPELINE_WINDOW].packet;
+	for (const struct frame *frame = frames; frame < end; frame++) {
+		struct packet *packet = &in_flight(cache, at)->packet;
 
-		meter_prefetch(&frames[RTE_MIN(i + METER_PREFETCH_FRAMES, n - 1)]);
-		wire_bytes += frames[i].wire_bytes;
-		if (unlikely(!meter_frame(meter, &frames[i], packet, counts)))
+		meter_prefetch(RTE_MIN(frame + METER_PREFETCH_FRAMES, end - 1));
+		wire_bytes += frame->wire_bytes;
+		if (unlikely(!meter_frame(&own, &cache->secret, frame, packet, counts)))
 			continue;
 		octets += packet->octets;
-		step(cache, &at);
+		if (unlikely(++at % PIPELINE_GROUP == 0))
+			step(cache);
 	}
-	keep_cursor(cache, at);
+	cache->n_pushed = at;
+	cache->stats.packets += at - begin;
+	cache->stats.octets += octets;
 	counts->received.packets += n;
 	counts->received.bytes += wire_bytes;
 	counts->metered_octets += octets;
 }
 
 static void push(struct flow_cache *cache, const struct packet *packets, unsigned n) {
-	struct cursor at = cursor_of(cache);
-
 	for (unsigned i = 0; i < n; i++) {
-		cache->window[at.pushed % PIPELINE_WINDOW].packet = packets[i];
-		step(cache, &at);
+		struct packet *packet = &in_flight(cache, cache->n_pushed)->packet;
+
+		*packet = packets[i];
+		packet->ttl_again = packet->ttl;
+		packet->hash = flow_key_hash(&packet->key, &cache->secret);
+		cache->stats.packets++;
+		cache->stats.octets += packet->octets;
+		if (++cache->n_pushed % PIPELINE_GROUP == 0)
+			step(cache);
 	}
-	keep_cursor(cache, at);
 }
 
 static void drain(struct flow_cache *cache) {
-	struct cursor at = cursor_of(cache);
-
-	while (at.matched != at.pushed)
-		match_packet(cache, &cache->window[at.matched++ % PIPELINE_WINDOW]);
-	while (at.counted != at.pushed)
-		count_packet(cache, &cache->window[at.counted++ % PIPELINE_WINDOW]);
-	keep_cursor(cache, at);
+	for (; cache->n_asked != cache->n_pushed; cache->n_asked++)
+		ask_bucket(cache, in_flight(cache, cache->n_asked));
+	for (; cache->n_matched != cache->n_pushed; cache->n_matched++)
+		match_packet(cache, in_flight(cache, cache->n_matched));
+	for (; cache->n_counted != cache->n_pushed; cache->n_counted++)
+		count_packet(cache, in_flight(cache, cache->n_counted));
+	// Groups begin at multiples of their size, and the pipeline is empty again.
+	cache->n_pushed = cache->n_asked = cache->n_matched = cache->n_counted = 0;
 }
 
 // For the tests, out of line.

@@ -14,5 +14,5 @@ struct frame {
 	uint32_t captured_bytes; // at `data`
 	uint32_t wire_bytes;     // on the wire
 	time_ns_t time_ns;       // >= 0
-	bool filtered;           // the filter does not match: to be counted, not metered
+	bool filtered;           // to be counted, not metered; captured_bytes is 0 then
 };

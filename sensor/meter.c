@@ -9,6 +9,7 @@ static void count(struct ledger_count *counter, const struct frame *frame) {
 
 bool meter_by_rules(
 	const struct meter *meter,
+	const struct flow_secret *secret,
 	const struct frame *frame,
 	struct packet *packet,
 	struct meter_counts *counts
@@ -20,14 +21,17 @@ bool meter_by_rules(
 	enum packet_verdict verdict = packet_parse(
 		packet, meter->link, frame->data, frame->captured_bytes, frame->wire_bytes
 	);
-	if (verdict == PACKET_METERED)
+	if (verdict == PACKET_METERED) {
+		packet->hash = flow_key_hash(&packet->key, secret);
 		return true;
+	}
 	count(&counts->unmetered[verdict], frame);
 	return false;
 }
 
 unsigned meter_parse(
 	const struct meter *meter,
+	const struct flow_secret *secret,
 	const struct frame *frames,
 	unsigned n,
 	struct packet *packets,
@@ -39,7 +43,7 @@ unsigned meter_parse(
 	for (unsigned i = 0; i < n; i++) {
 		meter_prefetch(&frames[RTE_MIN(i + METER_PREFETCH_FRAMES, n - 1)]);
 		counts->received.bytes += frames[i].wire_bytes;
-		if (meter_frame(meter, &frames[i], &packets[n_packets], counts))
+		if (meter_frame(meter, secret, &frames[i], &packets[n_packets], counts))
 			counts->metered_octets += packets[n_packets++].octets;
 	}
 	return n_packets;

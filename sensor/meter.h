@@ -35,10 +35,11 @@ enum {
 	METER_PREFETCH_FRAMES = 8, // frames ahead: their headers may be in memory
 };
 
-// Parses `n` frames into `packets`, of which there must be as many, and adds what became of
-// them to `counts`. Returns how many packets there are; their hash is not set.
+// Parses `n` frames into `packets`, of which there must be as many, hashes them, and adds what
+// became of them to `counts`. Returns how many packets there are.
 unsigned meter_parse(
 	const struct meter *meter,
+	const struct flow_secret *secret,
 	const struct frame *frames,
 	unsigned n,
 	struct packet *packets,
@@ -51,6 +52,7 @@ struct ledger_count meter_counts_metered(const struct meter_counts *counts);
 // Parses a frame by every rule. Where it is no packet, counts why and returns false.
 [[gnu::noinline, gnu::cold]] bool meter_by_rules(
 	const struct meter *meter,
+	const struct flow_secret *secret,
 	const struct frame *frame,
 	struct packet *packet,
 	struct meter_counts *counts
@@ -66,13 +68,17 @@ static inline void meter_prefetch(const struct frame *frame) {
 // metered_octets themselves, in registers. False where the frame is no packet.
 static inline __attribute__((always_inline)) bool meter_frame(
 	const struct meter *meter,
+	const struct flow_secret *secret,
 	const struct frame *frame,
 	struct packet *packet,
 	struct meter_counts *counts
 ) {
-	bool plain = meter->link == LINK_ETHERNET && !frame->filtered
-		     && packet_parse_plain(packet, frame->data, frame->captured_bytes);
-	if (unlikely(!plain) && !meter_by_rules(meter, frame, packet, counts))
+	// Of a filtered frame nothing is said to be captured, and so it is not plain.
+	if (unlikely(
+		    meter->link != LINK_ETHERNET
+		    || !packet_parse_plain(packet, frame->data, frame->captured_bytes, secret)
+	    )
+	    && !meter_by_rules(meter, secret, frame, packet, counts))
 		return false;
 	packet->time_ns = frame->time_ns;
 	packet->in_if = meter->in_if;

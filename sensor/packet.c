@@ -95,7 +95,7 @@ static enum packet_verdict parse_ipv4(
 			&tcp_flags
 		);
 	put_key4(packet, key_word(ports, ip[9], FLOW_IPV4, vlan_id), ip);
-	put_octets(packet, tcp_flags, ip[1], ip[8]);
+	put_seen(packet, tcp_flags, ip[1], ip[8]);
 	return PACKET_METERED;
 }
 
@@ -177,7 +177,7 @@ static enum packet_verdict parse_ipv6(
 	if (!later_fragment)
 		ports = parse_transport(proto, ip + at, end - at, &tcp_flags);
 	put_key6(packet, key_word(ports, proto, FLOW_IPV6, vlan_id), ip);
-	put_octets(packet, tcp_flags, ipv6_traffic_class(ip), ip[7]);
+	put_seen(packet, tcp_flags, ipv6_traffic_class(ip), ip[7]);
 	return PACKET_METERED;
 }
 
@@ -226,7 +226,8 @@ enum packet_verdict packet_parse(
 	uint32_t captured_bytes,
 	uint32_t wire_bytes
 ) {
-	if (likely(link == LINK_ETHERNET && packet_parse_plain(packet, frame, captured_bytes)))
+	if (likely(link == LINK_ETHERNET
+		   && packet_parse_plain(packet, frame, captured_bytes, &flow_secret_fixed)))
 		return PACKET_METERED;
 	return parse_any(packet, link, frame, captured_bytes, wire_bytes);
 }

@@ -52,26 +52,27 @@ struct packet {
 	uint8_t tcp_flags; // octet 13 of the TCP header, else 0
 	uint8_t tos;
 	uint8_t ttl;
-	uint8_t reserved;
+	uint8_t ttl_again;      // = ttl: with the three before it the word that a flow begins with
 	uint16_t inner_vlan_id; // second VLAN tag, 0 = none
 	uint16_t in_if;         // set by the source, never 0
 
 	// What starting a flow needs besides.
 	uint64_t hash;      // flow_key_hash(); set by flow_cache_push() or by the fan-out
-	uint8_t src_mac[6]; // zero where the link layer has none
-	uint8_t dst_mac[6];
+	uint8_t dst_mac[6]; // zero where the link layer has none
+	uint8_t src_mac[6];
+	uint8_t behind_macs[4]; // room, so that both can be copied at once
 };
 
-static_assert(sizeof(struct packet) == 88, "no padding but at the end");
+static_assert(sizeof(struct packet) == 88, "no padding");
 static_assert(offsetof(struct packet, hash) == 64, "one line for a hit");
 
 // The link type of a DLT value of libpcap, LINK_UNKNOWN where weir does not read it.
 enum link_type packet_link_of_dlt(int dlt);
 
-// Parses `captured_bytes` octets at `frame` into `packet` (all but hash, time_ns and in_if,
-// which are left as they are). `wire_bytes` is the frame's length on the wire; it matters only
-// where the IP length field is 0 (segmentation offload). `packet` is undefined unless
-// PACKET_METERED is returned. No octet outside [frame, frame + captured_bytes) is read.
+// Parses `captured_bytes` octets at `frame` into `packet` (all but time_ns and in_if, which are
+// left as they are, and hash, which is undefined). `wire_bytes` is the frame's length on the wire;
+// it matters only where the IP length field is 0 (segmentation offload). `packet` is undefined
+// unless PACKET_METERED is returned. No octet outside [frame, frame + captured_bytes) is read.
 enum packet_verdict packet_parse(
 	struct packet *packet,
 	enum link_type link,

@@ -37,13 +37,13 @@ static_assert(
 static_assert(
 	offsetof(struct packet, tos) == offsetof(struct packet, tcp_flags) + 1
 		&& offsetof(struct packet, ttl) == offsetof(struct packet, tcp_flags) + 2
-		&& offsetof(struct packet, reserved) == offsetof(struct packet, tcp_flags) + 3
-		&& offsetof(struct packet, inner_vlan_id) == offsetof(struct packet, tcp_flags) + 4,
-	"put_octets() stores four at once, in_if is not among them"
+		&& offsetof(struct packet, ttl_again) == offsetof(struct packet, tcp_flags) + 3,
+	"put_seen() stores four at once"
 );
 static_assert(
-	offsetof(struct packet, dst_mac) == offsetof(struct packet, src_mac) + 6,
-	"put_macs() stores both at once"
+	offsetof(struct packet, src_mac) == offsetof(struct packet, dst_mac) + 6
+		&& offsetof(struct packet, behind_macs) == offsetof(struct packet, dst_mac) + 12,
+	"MACs are copied as they stand in an Ethernet frame, 16 octets at once"
 );
 
 static inline uint16_t load16(const uint8_t *in) {
@@ -90,19 +90,9 @@ static inline void put_key6(struct packet *packet, uint64_t word, const uint8_t 
 	words[4] = load64(ip + 32);
 }
 
-static inline void put_octets(struct packet *packet, uint8_t tcp_flags, uint8_t tos, uint8_t ttl) {
-	uint32_t v = tcp_flags | (uint32_t)tos << 8 | (uint32_t)ttl << 16;
-	memcpy((uint8_t *)packet + offsetof(struct packet, tcp_flags), &v, sizeof(v));
-}
-
-// From the first 12 octets of an Ethernet frame: there the destination is first.
-static inline void put_macs(struct packet *packet, const uint8_t *ethernet) {
-	uint64_t src_and_dst = load64(ethernet + 4) >> 16 | load64(ethernet) << 48;
-	uint32_t rest_of_dst = load32(ethernet + 2);
-	uint8_t *out = (uint8_t *)packet + offsetof(struct packet, src_mac);
-
-	memcpy(out, &src_and_dst, sizeof(src_and_dst));
-	memcpy(out + sizeof(src_and_dst), &rest_of_dst, sizeof(rest_of_dst));
+static inline void put_seen(struct packet *packet, uint32_t tcp_flags, uint32_t tos, uint32_t ttl) {
+	uint32_t v = tcp_flags | tos << 8 | ttl << 16 | ttl << 24;
+	memcpy(&packet->tcp_flags, &v, sizeof(v));
 }
 
 // The fast path: Ethernet, at most one VLAN tag, IPv4 without options or IPv6 without extension
@@ -121,70 +111,116 @@ static inline void put_macs(struct packet *packet, const uint8_t *ethernet) {
 // payload takes the long way.
 #define FAST_TRANSPORT_BYTES (TCP_FLAGS_OFFSET + 1)
 
-static inline uint8_t transport_flags(const uint8_t *l4, bool tcp) {
+static inline uint32_t transport_flags(const uint8_t *l4, bool tcp) {
 	return l4[TCP_FLAGS_OFFSET] & (uint8_t) - (unsigned)tcp;
 }
 
-static inline void put_ethernet(struct packet *packet, const uint8_t *frame, uint64_t octets) {
-	packet->octets = octets;
+// What is known of a plain frame when it has been checked.
+struct plain {
+	const uint8_t *frame;
+	uint32_t ip_offset; // a constant, as is the next
+	enum flow_family family;
+	bool tcp;
+	uint64_t head;    // the first 8 octets of the IP header, as a number
+	uint64_t vlan_id; // as wide as the key's word: narrow, it would be spilled narrow and
+			  // loaded wide
+	uint32_t octets;
+};
+
+// Writes the packet of a plain frame, and hashes its key while it is in registers.
+static inline __attribute__((always_inline)) void
+put_plain(struct packet *packet, const struct plain *plain, const struct flow_secret *secret) {
+	const uint8_t *ip = plain->frame + plain->ip_offset;
+	bool ipv4 = plain->family == FLOW_IPV4;
+	const uint8_t *l4 = ip + (ipv4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES);
+	uint8_t proto = ipv4 ? ip[9] : (uint8_t)(plain->head >> 8);
+	uint64_t word = key_word(load32(l4), proto, plain->family, plain->vlan_id);
+
+	if (ipv4) {
+		put_key4(packet, word, ip);
+		packet->hash = flow_key_hash4(word, load64(ip + 12), secret);
+	} else {
+		put_key6(packet, word, ip);
+		packet->hash = flow_key_hash6(
+			word,
+			load64(ip + 8),
+			load64(ip + 16),
+			load64(ip + 24),
+			load64(ip + 32),
+			secret
+		);
+	}
+	put_seen(
+		packet,
+		transport_flags(l4, plain->tcp),
+		(uint8_t)(plain->head >> (ipv4 ? 48 : 52)),
+		ipv4 ? ip[8] : (uint8_t)plain->head
+	);
+	packet->octets = plain->octets;
 	packet->inner_vlan_id = 0;
-	put_macs(packet, frame);
+	memcpy(packet->dst_mac, plain->frame, 16);
 }
 
 // Inlined twice with constant `ip_offset`. At least IPV4_HEADER_BYTES are captured at it.
-// `vlan_id` is as wide as the key's word: narrow, it would be spilled narrow and loaded wide.
 static inline __attribute__((always_inline)) bool parse_plain(
 	struct packet *packet,
 	const uint8_t *frame,
 	uint32_t ip_offset,
 	uint32_t captured_bytes,
 	rte_be16_t ethertype,
-	uint64_t vlan_id
+	uint64_t vlan_id,
+	const struct flow_secret *secret
 ) {
 	const uint8_t *ip = frame + ip_offset;
-	uint64_t head = __builtin_bswap64(load64(ip));
+	struct plain plain = {
+		.frame = frame,
+		.ip_offset = ip_offset,
+		.head = __builtin_bswap64(load64(ip)),
+		.vlan_id = vlan_id,
+	};
+	uint8_t proto;
+	uint32_t need;
 
 	if (likely(ethertype == RTE_BE16(ETHERTYPE_IPV4))) {
-		const uint8_t *l4 = ip + IPV4_HEADER_BYTES;
-		uint32_t octets = (uint16_t)(head >> 32);
-		uint8_t proto = ip[9];
-		bool tcp = proto == PROTO_TCP;
-		const uint32_t need = IPV4_HEADER_BYTES + FAST_TRANSPORT_BYTES;
-
+		plain.family = FLOW_IPV4;
+		plain.octets = (uint16_t)(plain.head >> 32);
+		proto = ip[9];
+		plain.tcp = proto == PROTO_TCP;
+		need = IPV4_HEADER_BYTES + FAST_TRANSPORT_BYTES;
 		if (unlikely(
-			    (head & IPV4_PLAIN_MASK) != IPV4_PLAIN || !(tcp | (proto == PROTO_UDP))
+			    (plain.head & IPV4_PLAIN_MASK) != IPV4_PLAIN
+			    || !(plain.tcp | (proto == PROTO_UDP))
 		    ))
 			return false;
-		if (unlikely(octets < need || captured_bytes < ip_offset + need))
+		if (unlikely(plain.octets < need || captured_bytes < ip_offset + need))
 			return false;
-		put_key4(packet, key_word(load32(l4), proto, FLOW_IPV4, vlan_id), ip);
-		put_octets(packet, transport_flags(l4, tcp), (uint8_t)(head >> 48), ip[8]);
-		put_ethernet(packet, frame, octets);
+		put_plain(packet, &plain, secret);
 		return true;
 	}
 	if (ethertype == RTE_BE16(ETHERTYPE_IPV6)) {
-		const uint8_t *l4 = ip + IPV6_HEADER_BYTES;
-		uint32_t octets = IPV6_HEADER_BYTES + (uint16_t)(head >> 16);
-		uint8_t proto = (uint8_t)(head >> 8);
-		bool tcp = proto == PROTO_TCP;
-		const uint32_t need = IPV6_HEADER_BYTES + FAST_TRANSPORT_BYTES;
-
-		if (unlikely(head >> 60 != 6 || !(tcp | (proto == PROTO_UDP))))
+		plain.family = FLOW_IPV6;
+		plain.octets = IPV6_HEADER_BYTES + (uint16_t)(plain.head >> 16);
+		proto = (uint8_t)(plain.head >> 8);
+		plain.tcp = proto == PROTO_TCP;
+		need = IPV6_HEADER_BYTES + FAST_TRANSPORT_BYTES;
+		if (unlikely(plain.head >> 60 != 6 || !(plain.tcp | (proto == PROTO_UDP))))
 			return false;
-		if (unlikely(octets < need || captured_bytes < ip_offset + need))
+		if (unlikely(plain.octets < need || captured_bytes < ip_offset + need))
 			return false;
-		put_key6(packet, key_word(load32(l4), proto, FLOW_IPV6, vlan_id), ip);
-		put_octets(packet, transport_flags(l4, tcp), (uint8_t)(head >> 52), (uint8_t)head);
-		put_ethernet(packet, frame, octets);
+		put_plain(packet, &plain, secret);
 		return true;
 	}
 	return false;
 }
 
 // Whether the frame is of those that the fast path takes; then it is parsed as packet_parse()
-// does. Where not, `packet` is undefined.
-static inline __attribute__((always_inline)) bool
-packet_parse_plain(struct packet *packet, const uint8_t *frame, uint32_t captured_bytes) {
+// does, and hashed. Where not, `packet` is undefined.
+static inline __attribute__((always_inline)) bool packet_parse_plain(
+	struct packet *packet,
+	const uint8_t *frame,
+	uint32_t captured_bytes,
+	const struct flow_secret *secret
+) {
 	if (unlikely(captured_bytes < FAST_BYTES))
 		return false;
 
@@ -196,7 +232,10 @@ packet_parse_plain(struct packet *packet, const uint8_t *frame, uint32_t capture
 			ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES,
 			captured_bytes,
 			load16(frame + 16),
-			__builtin_bswap16(load16(frame + 14)) & VLAN_ID_MASK
+			__builtin_bswap16(load16(frame + 14)) & VLAN_ID_MASK,
+			secret
 		);
-	return parse_plain(packet, frame, ETHERNET_HEADER_BYTES, captured_bytes, ethertype, 0);
+	return parse_plain(
+		packet, frame, ETHERNET_HEADER_BYTES, captured_bytes, ethertype, 0, secret
+	);
 }

@@ -239,9 +239,8 @@ static inline bool clock_is_due(const struct replay *replay, time_ns_t t) {
 
 // Hands a packet to the worker that its hash chooses.
 static void fan_out(struct replay *replay, const struct packet *packet) {
-	uint64_t hash = flow_key_hash(&packet->key, &replay->config.secret);
 	// Bits 32-47: the cache uses the others.
-	unsigned i = (unsigned)(((hash >> 32 & 0xffff) * replay->config.n_workers) >> 16);
+	unsigned i = (unsigned)(((packet->hash >> 32 & 0xffff) * replay->config.n_workers) >> 16);
 	struct worker_burst *burst = replay->open[i];
 
 	if (burst == NULL) {
@@ -256,7 +255,8 @@ static void fan_out_frames(
 	struct replay *replay, const struct meter *meter, const struct frame *frames, unsigned n
 ) {
 	struct packet packets[READ_FRAMES];
-	unsigned n_packets = meter_parse(meter, frames, n, packets, &replay->counts);
+	unsigned n_packets =
+		meter_parse(meter, &replay->config.secret, frames, n, packets, &replay->counts);
 
 	for (unsigned i = 0; i < n_packets; i++)
 		fan_out(replay, &packets[i]);

@@ -17,15 +17,24 @@ static struct flow_key some_key(uint32_t i) {
 	return key;
 }
 
-static void every_bit_of_the_key_changes_about_half_of_the_hash(void **state) {
+static struct flow_key some_key6(uint32_t i) {
+	struct flow_key key = some_key(i);
+
+	key.family = FLOW_IPV6;
+	memset(key.src6, (int)(i & 0xff), sizeof(key.src6));
+	memcpy(key.dst6 + 12, &i, 4);
+	return key;
+}
+
+// Of the first `n_bits`: an IPv4 key has 128 that can differ.
+static void assert_avalanche(struct flow_key (*key_of)(uint32_t i), unsigned n_bits) {
 	unsigned least = 64, most = 0;
 	uint64_t sum = 0;
-	(void)state;
 
-	for (unsigned bit = 0; bit < 320; bit++) {
+	for (unsigned bit = 0; bit < n_bits; bit++) {
 		unsigned changed = 0;
 		for (uint32_t i = 0; i < 100; i++) {
-			struct flow_key key = some_key(i * 7919);
+			struct flow_key key = key_of(i * 7919);
 			uint64_t before = flow_key_hash(&key, &flow_secret_fixed);
 			key.words[bit / 64] ^= UINT64_C(1) << bit % 64;
 			changed += (unsigned
@@ -36,19 +45,34 @@ static void every_bit_of_the_key_changes_about_half_of_the_hash(void **state) {
 		sum += changed;
 	}
 	assert_true(least >= 28 && most <= 36);
-	assert_in_range(sum / 320 / 100, 31, 32);
+	assert_in_range(sum / n_bits / 100, 31, 32);
+}
+
+static void every_bit_of_an_ipv4_key_changes_about_half_of_the_hash(void **state) {
+	(void)state;
+	assert_avalanche(some_key, 128);
+}
+
+static void every_bit_of_an_ipv6_key_changes_about_half_of_the_hash(void **state) {
+	(void)state;
+	assert_avalanche(some_key6, 320);
 }
 
 static void another_secret_gives_another_hash(void **state) {
-	struct flow_key key = some_key(1);
+	struct flow_key key4 = some_key(1), key6 = some_key6(1);
 	(void)state;
 
 	for (unsigned word = 0; word < 8; word++) {
 		struct flow_secret secret = flow_secret_fixed;
 		secret.words[word] ^= 1;
 		assert_true(
-			flow_key_hash(&key, &secret) != flow_key_hash(&key, &flow_secret_fixed)
+			flow_key_hash(&key6, &secret) != flow_key_hash(&key6, &flow_secret_fixed)
 		);
+		if (word < 2 || word > 5) // of the others IPv4 makes no use
+			assert_true(
+				flow_key_hash(&key4, &secret)
+				!= flow_key_hash(&key4, &flow_secret_fixed)
+			);
 	}
 }
 
@@ -90,7 +114,8 @@ static void random_secrets_differ(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_bit_of_the_key_changes_about_half_of_the_hash),
+		cmocka_unit_test(every_bit_of_an_ipv4_key_changes_about_half_of_the_hash),
+		cmocka_unit_test(every_bit_of_an_ipv6_key_changes_about_half_of_the_hash),
 		cmocka_unit_test(another_secret_gives_another_hash),
 		cmocka_unit_test(counting_keys_fill_buckets_evenly),
 		cmocka_unit_test(equality_sees_every_octet),

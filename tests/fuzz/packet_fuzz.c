@@ -46,7 +46,7 @@ static void check_metered(const struct packet *packet, uint32_t captured, uint32
 		require(packet->octets <= UINT64_C(40) + UINT32_MAX);
 	}
 	require(key->vlan_id < 4096 && packet->inner_vlan_id < 4096);
-	require(packet->reserved == 0);
+	require(packet->ttl_again == packet->ttl);
 	require(!has_flags || key->proto == 6);
 	switch (key->proto) {
 	case 1:
