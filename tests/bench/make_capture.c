@@ -4,8 +4,12 @@
 //
 // Conversations have two directions; each packet belongs to one of them chosen by a Zipf law
 // of the given exponent (0 = uniform), and to one direction at random. Frames are 90 octets on
-// disk at most: headers are all that a flow meter reads. Prints the truth: packets and octets
-// of IP, to compare with what a meter makes of the file.
+// disk at most: headers are all that a flow meter reads.
+//
+// Prints the truth as JSON, to compare with what a meter makes of the file: packets and octets
+// of IP, one-way flows (different keys), and the records of a meter that ends a flow after a
+// gap of 15 s and a record 60 s after its first packet. Nothing else ends one: there is no FIN
+// or RST. `truth` is the form of all this; it goes up when the same arguments give other octets.
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +23,28 @@
 #include "wire.h"
 
 enum {
+	TRUTH = 2,
 	SNAPLEN = 96,
+	FIRST_S = 1700000000, // since 1970
+	// Times lie on a raster that no meter of this resolution or better can round across a
+	// timeout.
+	RASTER_US = 125,
+	IDLE = 15 * 1000000 / RASTER_US,
+	ACTIVE = 60 * 1000000 / RASTER_US,
+};
+
+// One direction of a conversation, in units of the raster, counted from 1.
+struct flow {
+	uint32_t first; // of the running record; 0 = never seen
+	uint32_t last;
+};
+
+struct truth {
+	struct flow *flows; // two for each conversation
+	uint64_t n_flows;
+	uint64_t n_records;
+	uint64_t octets;
+	uint64_t file_octets;
 };
 
 static uint64_t state = UINT64_C(0x9e3779b97f4a7c15);
@@ -56,7 +81,16 @@ static void put_le32(uint8_t *out, uint32_t v) {
 		out[i] = (uint8_t)(v >> 8 * i);
 }
 
-static void put_header(FILE *out) {
+static void count_packet(struct truth *truth, struct flow *flow, uint32_t time) {
+	if (flow->first == 0 || time - flow->last >= IDLE || time - flow->first >= ACTIVE) {
+		truth->n_flows += flow->first == 0;
+		truth->n_records++;
+		flow->first = time;
+	}
+	flow->last = time;
+}
+
+static void put_header(FILE *out, struct truth *truth) {
 	uint8_t header[24] = {0};
 	put_le32(header, 0xa1b2c3d4);
 	header[4] = 2; // version 2.4
@@ -64,6 +98,7 @@ static void put_header(FILE *out) {
 	put_le32(header + 16, SNAPLEN);
 	put_le32(header + 20, 1); // Ethernet
 	fwrite(header, sizeof(header), 1, out);
+	truth->file_octets = sizeof(header);
 }
 
 static size_t
@@ -93,7 +128,8 @@ put_ip(uint8_t *at, uint64_t who, bool ipv6, bool back, uint8_t proto, uint16_t 
 	return 20;
 }
 
-static uint64_t put_packet(FILE *out, uint64_t who, uint64_t time_us, unsigned ipv6_percent) {
+static void
+put_packet(FILE *out, struct truth *truth, uint64_t who, uint32_t time, unsigned ipv6_percent) {
 	uint8_t record[16 + SNAPLEN] = {0};
 	uint8_t *frame = record + 16;
 	uint64_t bits = random64(), self = mix(who);
@@ -120,12 +156,14 @@ static uint64_t put_packet(FILE *out, uint64_t who, uint64_t time_us, unsigned i
 
 	uint32_t wire = 14u + length;
 	uint32_t captured = wire < 90 ? wire : 90;
-	put_le32(record, (uint32_t)(time_us / 1000000));
-	put_le32(record + 4, (uint32_t)(time_us % 1000000));
+	put_le32(record, FIRST_S + time / (1000000 / RASTER_US));
+	put_le32(record + 4, time % (1000000 / RASTER_US) * RASTER_US);
 	put_le32(record + 8, captured);
 	put_le32(record + 12, wire);
 	fwrite(record, 16 + captured, 1, out);
-	return length;
+	truth->file_octets += 16 + captured;
+	truth->octets += length;
+	count_packet(truth, &truth->flows[who * 2 + back], time + 1);
 }
 
 int main(int argc, char **argv) {
@@ -140,30 +178,45 @@ int main(int argc, char **argv) {
 	double seconds = strtod(argv[4], NULL);
 	unsigned ipv6_percent = (unsigned)strtoul(argv[5], NULL, 10);
 	double exponent = strtod(argv[6], NULL);
-	FILE *out = fopen(argv[1], "w");
 
 	// 24 bits of IPv4 addresses tell the conversations apart.
 	if (packets == 0 || conversations == 0 || conversations > UINT64_C(1) << 24
-	    || seconds <= 0) {
+	    || !(seconds > 0) || seconds > 86400 || exponent < 0) {
 		fprintf(stderr, "make_capture: a number is out of range\n");
 		return 2;
 	}
+	struct truth truth = {.flows = calloc(conversations * 2, sizeof(struct flow))};
+	FILE *out = truth.flows == NULL ? NULL : fopen(argv[1], "w");
 	if (out == NULL) {
 		fprintf(stderr, "make_capture: %s: %s\n", argv[1], strerror(errno));
+		free(truth.flows);
 		return 1;
 	}
 
-	uint64_t octets = 0;
-	put_header(out);
+	put_header(out, &truth);
 	for (uint64_t i = 0; i < packets; i++) {
-		uint64_t time_us = UINT64_C(1700000000) * 1000000
-				   + (uint64_t)((double)i / (double)packets * seconds * 1e6);
-		octets += put_packet(out, zipf(conversations, exponent), time_us, ipv6_percent);
+		uint32_t time =
+			(uint32_t)((double)i / (double)packets * seconds * (1e6 / RASTER_US));
+		put_packet(out, &truth, zipf(conversations, exponent), time, ipv6_percent);
 	}
-	if (fflush(out) != 0 || fclose(out) != 0) {
+	free(truth.flows);
+	bool failed = ferror(out) != 0;
+	if (fclose(out) != 0 || failed) {
 		fprintf(stderr, "make_capture: %s: %s\n", argv[1], strerror(errno));
 		return 1;
 	}
-	printf("{\"packets\":%" PRIu64 ",\"octets\":%" PRIu64 "}\n", packets, octets);
-	return 0;
+	printf("{\"truth\":%d,\"conversations\":%" PRIu64 ",\"seconds\":%g,\"ipv6_percent\":%u,"
+	       "\"zipf\":%g,\"file_octets\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"octets\":%" PRIu64
+	       ",\"flows\":%" PRIu64 ",\"records\":%" PRIu64 "}\n",
+	       TRUTH,
+	       conversations,
+	       seconds,
+	       ipv6_percent,
+	       exponent,
+	       truth.file_octets,
+	       packets,
+	       truth.octets,
+	       truth.n_flows,
+	       truth.n_records);
+	return fflush(stdout) != 0;
 }
