@@ -26,7 +26,8 @@ class Failed(Exception):
 
 @dataclasses.dataclass
 class Usage:
-    cpu_s: float  # user and system, of the program and its children
+    user_s: float  # of the program and its children
+    system_s: float
     mib: float  # peak resident memory of its largest process
     output: str
 
@@ -49,9 +50,9 @@ def turn(lock):
 
 
 def wait_for_group(group, timeout_s):
-    """Waits for every process of a group. Returns seconds, MiB, the leader's status."""
+    """Waits for every process of a group. Returns their usage, and the leader's status."""
     deadline = time.monotonic() + timeout_s
-    cpu_s, mib, status, late = 0.0, 0.0, None, False
+    total, status, late = Usage(0, 0, 0, ""), None, False
     while True:
         try:
             pid, ended, usage = os.wait4(-group, os.WNOHANG)
@@ -63,13 +64,14 @@ def wait_for_group(group, timeout_s):
                 os.killpg(group, signal.SIGKILL)  # of our own making: its leader is not reaped
             time.sleep(POLL_S)
             continue
-        cpu_s += usage.ru_utime + usage.ru_stime
-        mib = max(mib, usage.ru_maxrss / 1024)
+        total.user_s += usage.ru_utime
+        total.system_s += usage.ru_stime
+        total.mib = max(total.mib, usage.ru_maxrss / 1024)
         if pid == group:
             status = os.waitstatus_to_exitcode(ended)
     if late:
         raise Failed(f"killed after {timeout_s:g} s")
-    return cpu_s, mib, status
+    return total, status
 
 
 def last_words(output):
@@ -85,19 +87,19 @@ def run_pinned(command, timeout_s, lock=None):
             start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, {CORE}),
         )
         try:
-            cpu_s, mib, status = wait_for_group(process.pid, timeout_s)
+            usage, status = wait_for_group(process.pid, timeout_s)
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
         process.returncode = status
         out.seek(0)
-        output = out.read().decode(errors="replace")
+        usage.output = output = out.read().decode(errors="replace")
     if status < 0:
         raise Failed(f"aborted: {signal.Signals(-status).name}: {last_words(output)}")
     if status != 0:
         raise Failed(f"aborted: exit status {status}: {last_words(output)}")
-    return Usage(cpu_s, mib, output)
+    return usage
 
 
 class Sink:
