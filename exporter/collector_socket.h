@@ -1,0 +1,10 @@
+// A collector's socket: a destination as the user wrote it becomes a connected UDP socket.
+//
+// Threads: any.
+
+#pragma once
+
+// Resolves, opens, connects; does not block to send. Returns the socket and its address family,
+// or a negative errno with one line in `error` (COLLECTOR_ERROR_BYTES) that names the
+// destination, the cause and the remedy.
+[[nodiscard]] int collector_socket_open(const char *destination, int *family, char *error);
