@@ -1,12 +1,16 @@
 #include "collector.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +42,7 @@ struct collector {
 	struct collector_config config;
 	char *name;
 	int socket;
+	bool segments; // the kernel cuts a run into its datagrams (UDP_SEGMENT)
 	struct netflow9 *encoder;
 	unsigned n_burst;
 	time_ns_t due_ns; // of the next burst, by the monotonic clock
@@ -59,37 +64,63 @@ static time_ns_t monotonic_ns(void) {
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-// Holds back what would come faster than the rate, a burst at a time: a receiver's buffer
-// takes a burst, and a sleep for each datagram would cost more than the datagram.
-static void pace(struct collector *collector) {
-	if (collector->config.datagrams_per_s == 0 || ++collector->n_burst < BURST_DATAGRAMS)
-		return;
-	collector->n_burst = 0;
+// How many of `n` datagrams may leave now. Holds back what would come faster than the rate, a
+// burst at a time: a receiver's buffer takes a burst, and a sleep for each datagram would cost
+// more than the datagram.
+static unsigned pace(struct collector *collector, unsigned n) {
+	uint32_t rate = collector->config.datagrams_per_s;
+	if (rate == 0)
+		return n;
 
-	time_ns_t now_ns = monotonic_ns();
-	if (collector->due_ns < now_ns)
-		collector->due_ns = now_ns;
-	struct timespec due = {
-		.tv_sec = collector->due_ns / NS_PER_S,
-		.tv_nsec = collector->due_ns % NS_PER_S,
-	};
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
-		;
-	collector->due_ns += BURST_DATAGRAMS * NS_PER_S / collector->config.datagrams_per_s;
+	if (collector->n_burst == BURST_DATAGRAMS) {
+		time_ns_t now_ns = monotonic_ns();
+		if (collector->due_ns < now_ns)
+			collector->due_ns = now_ns;
+		struct timespec due = {
+			.tv_sec = collector->due_ns / NS_PER_S,
+			.tv_nsec = collector->due_ns % NS_PER_S,
+		};
+		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+			;
+		collector->due_ns += BURST_DATAGRAMS * NS_PER_S / rate;
+		collector->n_burst = 0;
+	}
+	if (n > BURST_DATAGRAMS - collector->n_burst)
+		n = BURST_DATAGRAMS - collector->n_burst;
+	collector->n_burst += n;
+	return n;
 }
 
-// One datagram to the kernel. Returns 0 or a negative errno.
-static int send_once(struct collector *collector, const uint8_t *datagram, size_t bytes) {
+// Datagrams to the kernel in one call, all or none: several only with segmentation. Returns 0
+// or a negative errno.
+static int hand_over(struct collector *collector, const struct netflow9_run *run) {
+	struct iovec octets = {(void *)run->octets, netflow9_run_bytes(run)};
+	struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1};
+	alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = {0};
+
+	if (run->n_datagrams > 1) {
+		message.msg_control = control;
+		message.msg_controllen = sizeof(control);
+		struct cmsghdr *segment = CMSG_FIRSTHDR(&message);
+		segment->cmsg_level = IPPROTO_UDP;
+		segment->cmsg_type = UDP_SEGMENT;
+		segment->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+		memcpy(CMSG_DATA(segment), &(uint16_t){(uint16_t)run->datagram_bytes}, 2);
+	}
+	return sendmsg(collector->socket, &message, MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+}
+
+// The same, with patience where the config asks for it.
+static int send_once(struct collector *collector, const struct netflow9_run *run) {
 	for (unsigned n_waits = 0;;) {
-		if (send(collector->socket, datagram, bytes, MSG_NOSIGNAL) >= 0)
-			return 0;
-		if (errno == EINTR)
+		int rc = hand_over(collector, run);
+		if (rc == -EINTR)
 			continue;
-		bool full = errno == EAGAIN || errno == ENOBUFS;
+		bool full = rc == -EAGAIN || rc == -ENOBUFS;
 		if (!full || !collector->config.wait || n_waits++ == MAX_WAITS)
-			return -errno;
+			return rc;
 		// ENOBUFS is the interface's queue, which poll() does not know of.
-		if (errno == ENOBUFS)
+		if (rc == -ENOBUFS)
 			nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
 		else
 			poll(&(struct pollfd){.fd = collector->socket, .events = POLLOUT},
@@ -121,24 +152,50 @@ static void count_refusal(struct collector *collector) {
 	netflow9_renew_templates(collector->encoder);
 }
 
-static void send_datagram(const uint8_t *datagram, size_t bytes, unsigned n_records, void *arg) {
-	struct collector *collector = arg;
+// Whether an error may come of segmentation alone: a kernel or a driver without it, or segments
+// longer than the path takes, which go as fragments otherwise.
+static bool is_refused_segmentation(int error) {
+	return error == EINVAL || error == EIO || error == EMSGSIZE || error == ENOPROTOOPT
+	       || error == EOPNOTSUPP;
+}
+
+// Sends datagrams that are paced already, and counts them as sent or lost.
+static void send_part(struct collector *collector, const struct netflow9_run *part) {
 	struct counters *counters = &collector->counters;
 
-	pace(collector);
-	int rc = send_once(collector, datagram, bytes);
+	int rc = send_once(collector, part);
 	if (rc == -ECONNREFUSED) {
 		// The answer to an earlier datagram; this one has not been sent.
 		count_refusal(collector);
-		rc = send_once(collector, datagram, bytes);
+		rc = send_once(collector, part);
 	}
-	if (rc < 0) {
-		add(loss_of(counters, -rc), n_records);
+	if (part->n_datagrams > 1 && rc < 0 && is_refused_segmentation(-rc)) {
+		collector->segments = false;
+		for (unsigned i = 0; i < part->n_datagrams; i++) {
+			struct netflow9_run one = netflow9_run_part(part, i, 1);
+			send_part(collector, &one);
+		}
 		return;
 	}
-	add(&counters->records_sent, n_records);
-	add(&counters->datagrams_sent, 1);
-	add(&counters->octets_sent, bytes);
+	if (rc < 0) {
+		add(loss_of(counters, -rc), netflow9_run_records(part));
+		return;
+	}
+	add(&counters->records_sent, netflow9_run_records(part));
+	add(&counters->datagrams_sent, part->n_datagrams);
+	add(&counters->octets_sent, netflow9_run_bytes(part));
+}
+
+// Without segmentation one call for each datagram: sendmmsg() keeps to itself the error that
+// ends it early, and with that a refusal.
+static void send_run(const struct netflow9_run *run, void *arg) {
+	struct collector *collector = arg;
+
+	for (unsigned i = 0, n; i < run->n_datagrams; i += n) {
+		n = pace(collector, collector->segments ? run->n_datagrams - i : 1);
+		struct netflow9_run part = netflow9_run_part(run, i, n);
+		send_part(collector, &part);
+	}
 }
 
 struct collector *collector_open(const struct collector_config *config, char *error) {
@@ -161,11 +218,16 @@ struct collector *collector_open(const struct collector_config *config, char *er
 		collector_close(collector);
 		return NULL;
 	}
+	// 0 is what it is anyway; a kernel that does not know the option says so.
+	collector->segments =
+		!config->no_segmentation
+		&& setsockopt(collector->socket, IPPROTO_UDP, UDP_SEGMENT, &(int){0}, sizeof(int))
+			   == 0;
 	if (collector->config.netflow9.datagram_bytes == 0)
 		collector->config.netflow9.datagram_bytes =
 			family == AF_INET6 ? IPV6_DATAGRAM_BYTES : NETFLOW9_DEFAULT_DATAGRAM_BYTES;
 	collector->name = strdup(config->destination);
-	collector->encoder = netflow9_new(&collector->config.netflow9, send_datagram, collector);
+	collector->encoder = netflow9_new(&collector->config.netflow9, send_run, collector);
 	if (collector->name == NULL || collector->encoder == NULL) {
 		snprintf(
 			error,
@@ -190,9 +252,14 @@ void collector_close(struct collector *collector) {
 	free(collector);
 }
 
-void collector_add(struct collector *collector, const struct flow_record *record, int64_t now_ms) {
-	add(&collector->counters.records, 1);
-	netflow9_add(collector->encoder, record, now_ms);
+void collector_add(
+	struct collector *collector,
+	const struct flow_record *records,
+	size_t n_records,
+	int64_t now_ms
+) {
+	add(&collector->counters.records, n_records);
+	netflow9_add(collector->encoder, records, n_records, now_ms);
 }
 
 void collector_flush(struct collector *collector, int64_t now_ms) {

@@ -22,7 +22,8 @@ struct collector_config {
 	const char *destination;         // "HOST:PORT", "[IPv6]:PORT"; names are resolved
 	struct netflow9_config netflow9; // datagram_bytes 0 = 1400, over IPv6 1232
 	uint32_t datagrams_per_s;        // pacing; 0 = as fast as the socket takes them
-	bool wait; // replay: wait while the socket is full; live: count the loss
+	bool wait;            // replay: wait while the socket is full; live: count the loss
+	bool no_segmentation; // each datagram in a call of its own, as where UDP_SEGMENT is unknown
 };
 
 struct collector_stats {
@@ -44,7 +45,16 @@ struct collector_stats {
 // Flushes nothing: call collector_flush() first.
 void collector_close(struct collector *collector);
 
-void collector_add(struct collector *collector, const struct flow_record *record, int64_t now_ms);
+// Adds records. What fills a run of datagrams is sent, to the kernel as one where it knows how
+// (UDP_SEGMENT); the rest waits for more records or for collector_flush().
+void collector_add(
+	struct collector *collector,
+	const struct flow_record *records,
+	size_t n_records,
+	int64_t now_ms
+);
+
+// Sends everything.
 void collector_flush(struct collector *collector, int64_t now_ms);
 
 // What the destination was called on the command line.

@@ -64,7 +64,7 @@ deliver(struct exporter *exporter, const struct flow_record *record, uint64_t no
 	}
 	exporter->now_ms = now_ms;
 	for (unsigned i = 0; i < exporter->n_collectors; i++)
-		collector_add(exporter->collectors[i], record, now_ms);
+		collector_add(exporter->collectors[i], record, 1, now_ms);
 	if (exporter->print != NULL)
 		print_add(exporter->print, record, exporter->sampling_rate);
 }

@@ -2,6 +2,11 @@
 // clock. One encoder for each destination, since sequence and template timer are a
 // destination's own.
 //
+// Each family fills datagrams of its own, so that full ones are equal in length, and hands them
+// over in runs, which the kernel can be given as one (UDP_SEGMENT). Templates, and what is left
+// of both families at a flush, go together where they fit. Sequence and header time are those
+// of the hand-over.
+//
 // Time: `now_ms` is an argument; in a replay it is the packets' clock, so that the same
 // capture gives the same datagrams, byte for byte. unix_secs and sysUptime are chosen so that
 // every collector computes the exact millisecond, and no LAST_SWITCHED lies after sysUptime.
@@ -10,6 +15,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +25,8 @@ enum {
 	NETFLOW9_MAX_DATAGRAM_BYTES = 8952, // 9000-octet MTU
 	NETFLOW9_DEFAULT_DATAGRAM_BYTES = 1400,
 	NETFLOW9_MIN_DATAGRAM_BYTES = 512, // templates, options and one record fit
+	NETFLOW9_RUN_DATAGRAMS = 64,       // most of a run: what Linux segments (UDP_MAX_SEGMENTS)
+	NETFLOW9_RUN_BYTES = 65507,        // and what one UDP send takes
 };
 
 struct netflow9_config {
@@ -36,20 +44,57 @@ struct netflow9_stats {
 	uint64_t templates; // template records, options templates among them
 };
 
+// Finished export packets in the order of their sequence, one behind the other. The last may be
+// shorter and hold fewer records, the others are alike.
+struct netflow9_run {
+	const uint8_t *octets;
+	size_t datagram_bytes; // of each but the last
+	size_t last_bytes;
+	unsigned n_datagrams;      // at least 1
+	unsigned datagram_records; // flow records in each but the last
+	unsigned last_records;
+};
+
+// The part of a run that is its datagrams `first` to `first + n - 1`. `n` > 0.
+static inline struct netflow9_run
+netflow9_run_part(const struct netflow9_run *run, unsigned first, unsigned n) {
+	bool to_end = first + n == run->n_datagrams;
+	return (struct netflow9_run){
+		.octets = run->octets + first * run->datagram_bytes,
+		.datagram_bytes = run->datagram_bytes,
+		.last_bytes = to_end ? run->last_bytes : run->datagram_bytes,
+		.n_datagrams = n,
+		.datagram_records = run->datagram_records,
+		.last_records = to_end ? run->last_records : run->datagram_records,
+	};
+}
+
+static inline size_t netflow9_run_bytes(const struct netflow9_run *run) {
+	return (run->n_datagrams - 1) * run->datagram_bytes + run->last_bytes;
+}
+
+static inline unsigned netflow9_run_records(const struct netflow9_run *run) {
+	return (run->n_datagrams - 1) * run->datagram_records + run->last_records;
+}
+
 struct netflow9;
 
-// Takes each finished export packet: `n_records` of its records are flow records. The octets
-// are the encoder's and are gone when the call returns.
-typedef void (*netflow9_send_fn
-)(const uint8_t *datagram, size_t bytes, unsigned n_records, void *arg);
+// Takes each run. The octets are the encoder's and are gone when the call returns.
+typedef void (*netflow9_send_fn)(const struct netflow9_run *run, void *arg);
 
 // NULL with errno EINVAL (config out of range) or ENOMEM.
 [[nodiscard]] struct netflow9 *
 netflow9_new(const struct netflow9_config *config, netflow9_send_fn send, void *arg);
 void netflow9_free(struct netflow9 *encoder);
 
-// Adds a record to the export packet under construction; calls `send` when that is full.
-void netflow9_add(struct netflow9 *encoder, const struct flow_record *record, int64_t now_ms);
+// Adds records to the export packets under construction; calls `send` when a run is full, or
+// templates are due. The same records give the same octets however they are cut into calls.
+void netflow9_add(
+	struct netflow9 *encoder,
+	const struct flow_record *records,
+	size_t n_records,
+	int64_t now_ms
+);
 
 // Sends what is under construction, if anything.
 void netflow9_flush(struct netflow9 *encoder, int64_t now_ms);

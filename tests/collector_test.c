@@ -71,7 +71,7 @@ static void add(struct collector *collector, unsigned n) {
 	};
 	record.key.family = FLOW_IPV4;
 	while (n-- > 0)
-		collector_add(collector, &record, NOW_MS);
+		collector_add(collector, &record, 1, NOW_MS);
 }
 
 static void check_balance(const struct collector_stats *stats) {

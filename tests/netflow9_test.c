@@ -38,8 +38,9 @@ struct fixture {
 	uint64_t checksum; // over all octets sent
 };
 
-static void receive(const uint8_t *datagram, size_t bytes, unsigned n_records, void *arg) {
-	struct fixture *fixture = arg;
+static void receive_datagram(
+	struct fixture *fixture, const uint8_t *datagram, size_t bytes, unsigned n_records
+) {
 	size_t before = fixture->decoder.n_records;
 	const char *wrong = decode_datagram(&fixture->decoder, datagram, bytes);
 
@@ -53,6 +54,28 @@ static void receive(const uint8_t *datagram, size_t bytes, unsigned n_records, v
 		fixture->largest = bytes;
 	for (size_t i = 0; i < bytes; i++)
 		fixture->checksum = (fixture->checksum ^ datagram[i]) * UINT64_C(0x100000001b3);
+}
+
+static void receive(const struct netflow9_run *run, void *arg) {
+	const uint8_t *at = run->octets;
+	unsigned n_records = 0;
+
+	assert_in_range(run->n_datagrams, 1, NETFLOW9_RUN_DATAGRAMS);
+	assert_true(netflow9_run_bytes(run) <= NETFLOW9_RUN_BYTES);
+	// UDP_SEGMENT wants no longer one behind the others.
+	assert_true(run->n_datagrams == 1 || run->last_bytes <= run->datagram_bytes);
+	for (unsigned i = 0; i < run->n_datagrams; i++) {
+		struct netflow9_run one = netflow9_run_part(run, i, 1);
+		assert_ptr_equal(one.octets, at);
+		assert_int_equal(one.n_datagrams, 1);
+		receive_datagram(
+			arg, one.octets, netflow9_run_bytes(&one), netflow9_run_records(&one)
+		);
+		at += netflow9_run_bytes(&one);
+		n_records += netflow9_run_records(&one);
+	}
+	assert_int_equal(at - run->octets, netflow9_run_bytes(run));
+	assert_int_equal(n_records, netflow9_run_records(run));
 }
 
 static void begin(struct fixture *fixture) {
@@ -94,7 +117,7 @@ static struct flow_record record_at(int64_t first_ms, int64_t last_ms, uint8_t f
 
 static void add(struct fixture *fixture, int64_t first_ms, int64_t last_ms, int64_t now_ms) {
 	struct flow_record record = record_at(first_ms, last_ms, FLOW_IPV4);
-	netflow9_add(fixture->encoder, &record, now_ms);
+	netflow9_add(fixture->encoder, &record, 1, now_ms);
 }
 
 static void
@@ -152,7 +175,7 @@ static void values_arrive_as_they_were(void **state) {
 	record.key.dst_port = rte_cpu_to_be_16(128 * 256);
 	record.octets = UINT64_C(1) << 40;
 	record.packets = UINT64_C(1) << 33;
-	netflow9_add(fixture.encoder, &record, MS_2026 + 900);
+	netflow9_add(fixture.encoder, &record, 1, MS_2026 + 900);
 	netflow9_flush(fixture.encoder, MS_2026 + 900);
 
 	const struct decode_record *got = fixture.decoder.records;
@@ -362,7 +385,7 @@ static void datagrams_are_filled_and_never_too_long(void **state) {
 		for (unsigned j = 0; j < n; j++) {
 			uint8_t family = random() % 3 == 0 ? FLOW_IPV6 : FLOW_IPV4;
 			struct flow_record record = record_at(MS_2026, MS_2026 + j, family);
-			netflow9_add(fixture.encoder, &record, MS_2026 + j);
+			netflow9_add(fixture.encoder, &record, 1, MS_2026 + j);
 		}
 		netflow9_flush(fixture.encoder, MS_2026 + n);
 		assert_int_equal(fixture.n_records, n);
@@ -393,7 +416,7 @@ static void the_same_records_give_the_same_octets(void **state) {
 				MS_2026 + i * 150,
 				i % 5 == 0 ? FLOW_IPV6 : FLOW_IPV4
 			);
-			netflow9_add(fixture.encoder, &record, MS_2026 + i * 150);
+			netflow9_add(fixture.encoder, &record, 1, MS_2026 + i * 150);
 		}
 		netflow9_flush(fixture.encoder, MS_2026 + 200000);
 		checksums[run] = fixture.checksum;
@@ -413,8 +436,8 @@ static void times_at_the_ends_of_the_range_do_no_harm(void **state) {
 
 	for (unsigned i = 0; i < sizeof(ticks) / sizeof(ticks[0]); i++) {
 		record.first_ticks = record.last_ticks = ticks[i];
-		netflow9_add(fixture.encoder, &record, ms_of_ticks(ticks[i]));
-		netflow9_add(fixture.encoder, &record, i % 2 == 0 ? INT64_MAX : INT64_MIN);
+		netflow9_add(fixture.encoder, &record, 1, ms_of_ticks(ticks[i]));
+		netflow9_add(fixture.encoder, &record, 1, i % 2 == 0 ? INT64_MAX : INT64_MIN);
 	}
 	netflow9_flush(fixture.encoder, INT64_MAX);
 	assert_int_equal(fixture.n_records, 14);
