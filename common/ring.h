@@ -79,6 +79,11 @@ static inline const void *ring_at(const struct ring *ring, uint32_t i) {
 	return ring->slots + (size_t)((ring->taken + i) & ring->mask) * ring->slot_bytes;
 }
 
+// How many slots lie in memory one behind the other from slot `i` on: up to the ring's end.
+static inline uint32_t ring_contiguous(const struct ring *ring, uint32_t i) {
+	return ring->mask + 1 - ((ring->taken + i) & ring->mask);
+}
+
 // Gives the oldest `n` slots back.
 static inline void ring_release(struct ring *ring, uint32_t n) {
 	ring->taken += n;

@@ -11,6 +11,7 @@
 
 enum {
 	MAX_HOLD_MS = 1000,  // a record waits no longer than this for its datagram to fill
+	MAX_READ = 256,      // slots at once
 	IDLE_SLEEP_US = 500, // between looks at empty rings; a ring holds far more than comes then
 };
 
@@ -53,8 +54,12 @@ static void flush_if_due(struct exporter *exporter, int64_t now_ms) {
 		flush_sinks(exporter);
 }
 
+// Hands records of one clock to every sink.
 static void
-deliver(struct exporter *exporter, const struct flow_record *record, uint64_t now_ticks) {
+deliver(struct exporter *exporter,
+	const struct flow_record *records,
+	uint32_t n_records,
+	uint64_t now_ticks) {
 	int64_t now_ms = ms_of_ticks(now_ticks);
 
 	flush_if_due(exporter, now_ms);
@@ -64,9 +69,10 @@ deliver(struct exporter *exporter, const struct flow_record *record, uint64_t no
 	}
 	exporter->now_ms = now_ms;
 	for (unsigned i = 0; i < exporter->n_collectors; i++)
-		collector_add(exporter->collectors[i], record, 1, now_ms);
+		collector_add(exporter->collectors[i], records, n_records, now_ms);
 	if (exporter->print != NULL)
-		print_add(exporter->print, record, exporter->sampling_rate);
+		for (uint32_t i = 0; i < n_records; i++)
+			print_add(exporter->print, &records[i], exporter->sampling_rate);
 }
 
 // The input whose records come next: lowest order, then lowest index. NULL when all ended.
@@ -78,20 +84,40 @@ static struct input *next_input(struct exporter *exporter) {
 	return next->order == RECORD_ORDER_END ? NULL : next;
 }
 
+// The records before the next mark among the first `ready` slots from slot `i` on, as far as
+// they are one array.
+static uint32_t count_records(const struct ring *ring, uint32_t i, uint32_t ready) {
+	const struct flow_record *records = ring_at(ring, i);
+	uint32_t most = ring_contiguous(ring, i);
+	uint32_t n = 0;
+
+	if (most > ready - i)
+		most = ready - i;
+	while (n < most && !record_is_mark(&records[n]))
+		n++;
+	return n;
+}
+
 // Delivers what is ready, up to a mark. Returns how many slots were read.
 static uint32_t drain_input(struct exporter *exporter, struct input *input) {
 	uint32_t ready = ring_ready(input->ring);
 	uint32_t n = 0;
 	bool marked = false;
 
+	// Slots go back in parts, so that the worker need not wait for all of them.
+	if (ready > MAX_READ)
+		ready = MAX_READ;
 	while (n < ready && !marked) {
-		const struct flow_record *slot = ring_at(input->ring, n++);
-		marked = record_is_mark(slot);
+		const struct flow_record *slot = ring_at(input->ring, n);
+		uint32_t n_records = count_records(input->ring, n, ready);
+		marked = n_records == 0;
 		if (marked) {
 			input->order = record_mark_order(slot);
 			input->now_ticks = record_mark_now(slot);
+			n++;
 		} else {
-			deliver(exporter, slot, input->now_ticks);
+			deliver(exporter, slot, n_records, input->now_ticks);
+			n += n_records;
 		}
 	}
 	if (n > 0)

@@ -122,6 +122,52 @@ static void rings_are_joined_by_order_and_then_by_index(void **state) {
 	ring_free(rings[1]);
 }
 
+// Slots that passed through earlier move where the ring's end is.
+static void records_are_exported_in_order_wherever_the_ring_ends(void **state) {
+	(void)state;
+	for (uint32_t n_passed = 0; n_passed < 16; n_passed++) {
+		struct ring *ring = ring_new(16, sizeof(struct flow_record));
+		assert_non_null(ring);
+		for (uint32_t i = 0; i < n_passed; i++)
+			put(ring, record_of(1));
+		if (n_passed > 0) {
+			assert_int_equal(ring_ready(ring), n_passed);
+			ring_release(ring, n_passed);
+		}
+		put(ring, record_mark(1, 100));
+		for (uint16_t i = 0; i < 6; i++)
+			put(ring, record_of(10 + i));
+		put(ring, record_mark(2, 200));
+		put(ring, record_mark(3, 300));
+		for (uint16_t i = 0; i < 6; i++)
+			put(ring, record_of(20 + i));
+		put(ring, record_mark(RECORD_ORDER_END, 300));
+		char *csv = export_rings(&ring, 1, PRINT_CSV);
+		assert_ports(csv, "10 11 12 13 14 15 20 21 22 23 24 25 ");
+		free(csv);
+		ring_free(ring);
+	}
+}
+
+// More than is read at once.
+static void a_full_ring_is_exported_to_the_last_record(void **state) {
+	struct ring *ring = ring_new(4096, sizeof(struct flow_record));
+	unsigned n_lines = 0;
+	(void)state;
+
+	assert_non_null(ring);
+	put(ring, record_mark(1, 100));
+	for (unsigned i = 0; i < 4094; i++)
+		put(ring, record_of(1));
+	put(ring, record_mark(RECORD_ORDER_END, 100));
+	char *csv = export_rings(&ring, 1, PRINT_CSV);
+	for (const char *at = csv; (at = strchr(at, '\n')) != NULL; at++)
+		n_lines++;
+	assert_int_equal(n_lines, 1 + 4094);
+	free(csv);
+	ring_free(ring);
+}
+
 static char *one_record_as(enum print_format format, struct flow_record record) {
 	struct ring *ring = ring_new(4, sizeof(struct flow_record));
 	assert_non_null(ring);
@@ -216,6 +262,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_rings_are_refused),
 		cmocka_unit_test(rings_are_joined_by_order_and_then_by_index),
+		cmocka_unit_test(records_are_exported_in_order_wherever_the_ring_ends),
+		cmocka_unit_test(a_full_ring_is_exported_to_the_last_record),
 		cmocka_unit_test(csv_has_the_names_of_the_one_schema),
 		cmocka_unit_test(json_has_the_same_names),
 		cmocka_unit_test(icmp_type_and_code_stand_in_both_places),

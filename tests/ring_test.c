@@ -64,6 +64,26 @@ static void counts_run_across_their_wrap(void **state) {
 	ring_free(ring);
 }
 
+static void slots_are_one_array_up_to_the_end_of_the_ring(void **state) {
+	struct ring *ring = ring_new(4, sizeof(int));
+	(void)state;
+
+	assert_non_null(ring);
+	for (int i = 0; i < 7; i++) {
+		// Slot i of all lies at i % 4.
+		for (uint32_t ahead = 0; ahead < 4; ahead++)
+			assert_int_equal(
+				ring_contiguous(ring, ahead), 4 - ((uint32_t)i + ahead) % 4
+			);
+		assert_non_null(ring_reserve(ring));
+		ring_push(ring);
+		ring_publish(ring);
+		assert_int_equal(ring_ready(ring), 1);
+		ring_release(ring, 1);
+	}
+	ring_free(ring);
+}
+
 enum {
 	N_PASSED = 3000000,
 };
@@ -123,6 +143,7 @@ int main(void) {
 		cmocka_unit_test(sizes_that_are_no_power_of_two_are_refused),
 		cmocka_unit_test(full_ring_takes_no_more_until_slots_are_released),
 		cmocka_unit_test(counts_run_across_their_wrap),
+		cmocka_unit_test(slots_are_one_array_up_to_the_end_of_the_ring),
 		cmocka_unit_test(every_slot_arrives_once_whole_and_in_order),
 		cmocka_unit_test(marks_are_told_from_records),
 	};
