@@ -1,0 +1,340 @@
+// Times the way of a record from the exporter to the kernel: the NetFlow v9 encoder alone, and
+// a collector that sends to a socket on loopback which another core empties.
+//
+//   exporter_bench [RECORDS [REPEATS]]
+//
+// One in five records is IPv6. The ways take turns; told are the medians, in CPU time of the
+// sending thread. Each turn is checked before it counts: the sink must have seen every datagram
+// and every record that was sent, by their headers. Cores 0 and 1.
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "collector.h"
+#include "wire.h"
+
+#define NOW_MS INT64_C(1795000000000)
+
+enum {
+	N_RECORDS = 4096, // in the second-level cache, as what comes out of a ring
+	AT_ONCE = 64,     // handed to the encoder, as a worker publishes them
+	MOST_REPEATS = 101,
+	IN_FLIGHT = 256, // datagrams that the sink may be behind
+	SINK_BATCH = 64,
+	TEMPLATE_RECORDS = 6, // of templates and options in a datagram that has them
+};
+
+enum way { ENCODE, SEND, SENDMMSG, SEGMENT, N_WAYS };
+
+static const char *const names[N_WAYS] = {
+	"netflow9_add",
+	"collector, a call each",
+	"sendmmsg",
+	"collector, UDP_SEGMENT",
+};
+
+struct sink {
+	int socket;
+	atomic_ullong datagrams;
+	atomic_ullong records; // Count of their headers
+};
+
+struct bench {
+	struct flow_record records[N_RECORDS];
+	uint64_t n_records; // to send in each turn
+	struct sink sink;
+	char destination[64];
+	struct collector *segmenting, *calling;
+	struct netflow9 *encoder, *mmsg_encoder;
+	int mmsg_socket;
+	uint64_t n_encoded, n_mmsg_datagrams, n_mmsg_failed;
+};
+
+static void fail(const char *what) {
+	fprintf(stderr, "exporter_bench: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void pin(int core) {
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET(core, &set);
+	if (pthread_setaffinity_np(pthread_self(), sizeof(set), &set) != 0)
+		fail("cannot pin");
+}
+
+static double cpu_ns(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static void *run_sink(void *arg) {
+	struct sink *sink = arg;
+	uint8_t octets[SINK_BATCH][32]; // the header, and of what follows as much as is of use
+	struct iovec parts[SINK_BATCH];
+	struct mmsghdr messages[SINK_BATCH] = {0};
+
+	pin(1);
+	for (unsigned i = 0; i < SINK_BATCH; i++) {
+		parts[i] = (struct iovec){octets[i], sizeof(octets[i])};
+		messages[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};
+	}
+	for (;;) {
+		// Never asleep in the socket: to be woken would be on the sender's bill, and a
+		// wire does not do that.
+		int n = recvmmsg(sink->socket, messages, SINK_BATCH, MSG_DONTWAIT, NULL);
+		uint64_t records = 0;
+		if (n < 0 && errno == EAGAIN) {
+			nanosleep(&(struct timespec){.tv_nsec = 20 * NS_PER_US}, NULL);
+			continue;
+		}
+		if (n < 0)
+			return NULL; // the bench misses the datagrams
+		for (int i = 0; i < n; i++) {
+			// A datagram that begins with the template FlowSet is counted without it.
+			bool templates = wire_get16(octets[i] + 20) == 0;
+			records += wire_get16(octets[i] + 2) - (templates ? TEMPLATE_RECORDS : 0u);
+		}
+		// Release, with the acquire in wait_for_sink(): records before datagrams.
+		atomic_fetch_add_explicit(&sink->records, records, memory_order_relaxed);
+		atomic_fetch_add_explicit(&sink->datagrams, (uint64_t)n, memory_order_release);
+	}
+}
+
+static void open_sink(struct bench *bench) {
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t bytes = sizeof(address);
+	pthread_t thread;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, bytes) != 0
+	    || getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
+		fail("cannot open the sink");
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){8 << 20}, sizeof(int)) != 0)
+		fail("cannot have a receive buffer of 8 MiB, as CAP_NET_ADMIN may");
+	bench->sink.socket = fd;
+	bench->mmsg_socket = socket(AF_INET, SOCK_DGRAM, 0);
+	if (connect(bench->mmsg_socket, (struct sockaddr *)&address, bytes) != 0)
+		fail("connect");
+	snprintf(
+		bench->destination,
+		sizeof(bench->destination),
+		"127.0.0.1:%u",
+		ntohs(address.sin_port)
+	);
+	if (pthread_create(&thread, NULL, run_sink, &bench->sink) != 0)
+		fail("pthread_create");
+}
+
+static void count_only(const struct netflow9_run *run, void *arg) {
+	struct bench *bench = arg;
+	bench->n_encoded += netflow9_run_records(run);
+}
+
+static void send_mmsg(const struct netflow9_run *run, void *arg) {
+	struct bench *bench = arg;
+	struct iovec parts[NETFLOW9_RUN_DATAGRAMS];
+	struct mmsghdr messages[NETFLOW9_RUN_DATAGRAMS];
+
+	for (unsigned i = 0; i < run->n_datagrams; i++) {
+		struct netflow9_run one = netflow9_run_part(run, i, 1);
+		parts[i] = (struct iovec){(void *)one.octets, netflow9_run_bytes(&one)};
+		messages[i] = (struct mmsghdr){
+			.msg_hdr = {.msg_iov = &parts[i], .msg_iovlen = 1},
+		};
+	}
+	int n = sendmmsg(bench->mmsg_socket, messages, run->n_datagrams, 0);
+	bench->n_mmsg_datagrams += (uint64_t)(n > 0 ? n : 0);
+	bench->n_mmsg_failed += run->n_datagrams - (uint64_t)(n > 0 ? n : 0);
+}
+
+static void make_records(struct bench *bench) {
+	srandom(1);
+	for (unsigned i = 0; i < N_RECORDS; i++) {
+		struct flow_record *record = &bench->records[i];
+		uint8_t *octets = (uint8_t *)record;
+		for (unsigned j = 0; j < sizeof(*record); j++)
+			octets[j] = (uint8_t)random();
+		record->first_ticks = (uint64_t)(NOW_MS - random() % 60000) * TICKS_PER_MS;
+		record->last_ticks = record->first_ticks + (uint64_t)(random() % 1000);
+		record->key.family = random() % 5 == 0 ? FLOW_IPV6 : FLOW_IPV4;
+		record->end = FLOW_END_IDLE;
+	}
+}
+
+static struct collector *
+open_collector(const struct bench *bench, const struct netflow9_config *netflow9, bool segment) {
+	char error[COLLECTOR_ERROR_BYTES];
+	struct collector *collector = collector_open(
+		&(struct collector_config){
+			.destination = bench->destination,
+			.netflow9 = *netflow9,
+			.wait = true,
+			.no_segmentation = !segment,
+		},
+		error
+	);
+	if (collector == NULL) {
+		fprintf(stderr, "exporter_bench: %s\n", error);
+		exit(1);
+	}
+	return collector;
+}
+
+static uint64_t n_sent(const struct bench *bench, enum way way) {
+	struct collector_stats stats;
+
+	if (way == SENDMMSG)
+		return bench->n_mmsg_datagrams;
+	collector_stats(way == SEND ? bench->calling : bench->segmenting, &stats);
+	return stats.datagrams_sent;
+}
+
+// Until the sink is at most `behind` datagrams behind. Asleep: what it costs is not counted.
+static void wait_for_sink(const struct bench *bench, uint64_t n_datagrams, uint64_t behind) {
+	for (unsigned i = 0; i < 100000; i++) {
+		uint64_t seen = atomic_load_explicit(&bench->sink.datagrams, memory_order_acquire);
+		if (seen + behind >= n_datagrams)
+			return;
+		nanosleep(&(struct timespec){.tv_nsec = 20 * NS_PER_US}, NULL);
+	}
+	fprintf(stderr, "exporter_bench: datagrams were lost\n");
+	exit(1);
+}
+
+static void add(struct bench *bench, enum way way, const struct flow_record *records) {
+	switch (way) {
+	case ENCODE:
+		netflow9_add(bench->encoder, records, AT_ONCE, NOW_MS);
+		break;
+	case SENDMMSG:
+		netflow9_add(bench->mmsg_encoder, records, AT_ONCE, NOW_MS);
+		break;
+	case SEND:
+		collector_add(bench->calling, records, AT_ONCE, NOW_MS);
+		break;
+	default:
+		collector_add(bench->segmenting, records, AT_ONCE, NOW_MS);
+		break;
+	}
+}
+
+static void flush(struct bench *bench, enum way way) {
+	switch (way) {
+	case ENCODE:
+		netflow9_flush(bench->encoder, NOW_MS);
+		break;
+	case SENDMMSG:
+		netflow9_flush(bench->mmsg_encoder, NOW_MS);
+		break;
+	case SEND:
+		collector_flush(bench->calling, NOW_MS);
+		break;
+	default:
+		collector_flush(bench->segmenting, NOW_MS);
+		break;
+	}
+}
+
+// CPU time of one turn, ns a record.
+static double time_way(struct bench *bench, enum way way) {
+	uint64_t sent_before = way == ENCODE ? 0 : n_sent(bench, way);
+	uint64_t seen_before = atomic_load(&bench->sink.datagrams);
+	uint64_t records_before =
+		way == ENCODE ? bench->n_encoded : atomic_load(&bench->sink.records);
+	double spent_ns = 0;
+
+	for (uint64_t done = 0; done < bench->n_records;) {
+		double begin_ns = cpu_ns();
+		for (unsigned i = 0; i < N_RECORDS; i += AT_ONCE)
+			add(bench, way, &bench->records[i]);
+		done += N_RECORDS;
+		if (done >= bench->n_records)
+			flush(bench, way);
+		spent_ns += cpu_ns() - begin_ns;
+		if (way != ENCODE)
+			wait_for_sink(
+				bench, n_sent(bench, way) - sent_before + seen_before, IN_FLIGHT
+			);
+	}
+
+	uint64_t seen = bench->n_encoded;
+	if (way != ENCODE) {
+		wait_for_sink(bench, n_sent(bench, way) - sent_before + seen_before, 0);
+		seen = atomic_load(&bench->sink.records);
+		if (atomic_load(&bench->sink.datagrams) - seen_before
+		    != n_sent(bench, way) - sent_before)
+			seen = records_before;
+	}
+	if (seen - records_before != bench->n_records || bench->n_mmsg_failed > 0) {
+		fprintf(stderr,
+			"exporter_bench: %s: sent %" PRIu64 " records, but %" PRIu64 " arrived\n",
+			names[way],
+			bench->n_records,
+			seen - records_before);
+		exit(1);
+	}
+	return spent_ns / (double)bench->n_records;
+}
+
+static int compare(const void *a, const void *b) {
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv) {
+	static struct bench bench;
+	static double spent_ns[N_WAYS][MOST_REPEATS];
+	uint64_t n_records = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
+	unsigned n_repeats = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 11;
+	const struct netflow9_config config = {
+		.source_id = 1,
+		.datagram_bytes = NETFLOW9_DEFAULT_DATAGRAM_BYTES,
+		.template_interval_ms = 30000,
+		.template_packets = 4800,
+		.sampling_interval = 1,
+	};
+
+	if (n_records == 0 || n_repeats == 0 || n_repeats > MOST_REPEATS) {
+		fprintf(stderr, "usage: exporter_bench [RECORDS [REPEATS]]\n");
+		return 2;
+	}
+	bench.n_records = (n_records + N_RECORDS - 1) / N_RECORDS * N_RECORDS;
+	pin(0);
+	make_records(&bench);
+	open_sink(&bench);
+	bench.segmenting = open_collector(&bench, &config, true);
+	bench.calling = open_collector(&bench, &config, false);
+	bench.encoder = netflow9_new(&config, count_only, &bench);
+	bench.mmsg_encoder = netflow9_new(&config, send_mmsg, &bench);
+	if (bench.encoder == NULL || bench.mmsg_encoder == NULL)
+		fail("netflow9_new");
+
+	for (unsigned i = 0; i < n_repeats; i++)
+		for (unsigned way = 0; way < N_WAYS; way++)
+			spent_ns[way][i] = time_way(&bench, way);
+	for (unsigned way = 0; way < N_WAYS; way++) {
+		qsort(spent_ns[way], n_repeats, sizeof(double), compare);
+		double median_ns = spent_ns[way][n_repeats / 2];
+		printf("%-24s%8.1f ns/record%8.2f M records/s\n",
+		       names[way],
+		       median_ns,
+		       1e3 / median_ns);
+	}
+	return 0;
+}
