@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -35,13 +36,17 @@ struct fixture {
 	size_t largest;
 	unsigned n_records;
 	uint64_t octets;
-	uint64_t checksum; // over all octets sent
+	uint64_t checksum;                                // over all octets sent
+	unsigned n_since_templates, most_since_templates; // datagrams, that with templates too
+	uint32_t unix_secs;
+	bool clock_went_back;
 };
 
 static void receive_datagram(
 	struct fixture *fixture, const uint8_t *datagram, size_t bytes, unsigned n_records
 ) {
 	size_t before = fixture->decoder.n_records;
+	uint64_t templates_before = fixture->decoder.n_with_templates;
 	const char *wrong = decode_datagram(&fixture->decoder, datagram, bytes);
 
 	if (wrong != NULL)
@@ -50,6 +55,13 @@ static void receive_datagram(
 	assert_true(bytes <= fixture->config.datagram_bytes);
 	fixture->n_records += n_records;
 	fixture->octets += bytes;
+	if (fixture->decoder.n_with_templates > templates_before)
+		fixture->n_since_templates = 0;
+	if (++fixture->n_since_templates > fixture->most_since_templates)
+		fixture->most_since_templates = fixture->n_since_templates;
+	if (fixture->decoder.unix_secs < fixture->unix_secs)
+		fixture->clock_went_back = true;
+	fixture->unix_secs = fixture->decoder.unix_secs;
 	if (bytes > fixture->largest)
 		fixture->largest = bytes;
 	for (size_t i = 0; i < bytes; i++)
@@ -425,6 +437,78 @@ static void the_same_records_give_the_same_octets(void **state) {
 	assert_true(checksums[0] == checksums[1]);
 }
 
+static void records_give_the_same_octets_however_they_are_cut_into_calls(void **state) {
+	(void)state;
+	enum { N = 4000 };
+	static struct flow_record records[N];
+	uint64_t checksums[4];
+
+	srandom(2);
+	for (unsigned i = 0; i < N; i++)
+		records[i] = record_at(
+			MS_2026 - random() % 5000,
+			MS_2026 + random() % 5000,
+			random() % 4 == 0 ? FLOW_IPV6 : FLOW_IPV4
+		);
+	for (unsigned run = 0; run < 4; run++) {
+		const unsigned at_once[] = {1, 7, 256, N};
+		struct fixture fixture;
+		begin(&fixture);
+		fixture.config.template_packets = 50;
+		open_encoder(&fixture);
+		for (unsigned i = 0, n; i < N; i += n) {
+			n = at_once[run] < N - i ? at_once[run] : N - i;
+			netflow9_add(fixture.encoder, &records[i], n, MS_2026 + 4000);
+		}
+		netflow9_flush(fixture.encoder, MS_2026 + 4000);
+		assert_int_equal(fixture.n_records, N);
+		checksums[run] = fixture.checksum;
+		end(&fixture);
+	}
+	for (unsigned run = 1; run < 4; run++)
+		assert_true(checksums[run] == checksums[0]);
+}
+
+// Datagrams of both families are under construction for long before they leave.
+static void templates_are_never_later_than_so_many_packets(void **state) {
+	(void)state;
+	for (uint32_t most = 1; most <= 70; most += most < 4 ? 1 : 11) {
+		struct fixture fixture;
+		begin(&fixture);
+		fixture.config.template_packets = most;
+		open_encoder(&fixture);
+		for (unsigned i = 0; i < 5000; i++) {
+			struct flow_record record = record_at(
+				MS_2026, MS_2026, i / 100 % 3 == i % 3 ? FLOW_IPV6 : FLOW_IPV4
+			);
+			netflow9_add(fixture.encoder, &record, 1, MS_2026);
+			if (i % 1000 == 999)
+				netflow9_flush(fixture.encoder, MS_2026);
+		}
+		assert_int_equal(fixture.n_records, 5000);
+		assert_int_equal(fixture.most_since_templates, most);
+		end(&fixture);
+	}
+}
+
+static void export_time_runs_on_though_a_family_waits_for_its_datagram(void **state) {
+	(void)state;
+	struct fixture fixture;
+	begin(&fixture);
+	open_encoder(&fixture);
+	for (int64_t i = 0; i < 20000; i++) {
+		struct flow_record record = record_at(
+			MS_2026 - 1000, MS_2026 + i - 1000, i % 100 == 0 ? FLOW_IPV6 : FLOW_IPV4
+		);
+		netflow9_add(fixture.encoder, &record, 1, MS_2026 + i);
+	}
+	netflow9_flush(fixture.encoder, MS_2026 + 20000);
+	assert_int_equal(fixture.n_records, 20000);
+	assert_true(fixture.decoder.unix_secs == MS_2026 / 1000 + 20);
+	assert_false(fixture.clock_went_back);
+	end(&fixture);
+}
+
 static void times_at_the_ends_of_the_range_do_no_harm(void **state) {
 	(void)state;
 	struct fixture fixture;
@@ -461,6 +545,9 @@ int main(void) {
 		cmocka_unit_test(sampling_is_announced_in_both_forms_also_when_every_packet_counts),
 		cmocka_unit_test(datagrams_are_filled_and_never_too_long),
 		cmocka_unit_test(the_same_records_give_the_same_octets),
+		cmocka_unit_test(records_give_the_same_octets_however_they_are_cut_into_calls),
+		cmocka_unit_test(templates_are_never_later_than_so_many_packets),
+		cmocka_unit_test(export_time_runs_on_though_a_family_waits_for_its_datagram),
 		cmocka_unit_test(times_at_the_ends_of_the_range_do_no_harm),
 	};
 	return cmocka_run_group_tests_name("netflow9", tests, NULL, NULL);
