@@ -125,7 +125,7 @@ static_assert(sizeof(struct flow_cold) == 16, "four a line");
 
 // A packet on its way through the pipeline. Two lines, so that no load of a key crosses one.
 struct in_flight {
-	alignas(128) struct packet packet;
+	alignas(64) struct packet packet;
 	struct bucket *bucket;
 	struct flow *flow; // the candidate
 };
