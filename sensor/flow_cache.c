@@ -123,20 +123,19 @@ void flow_cache_meter(
 	struct meter_counts *counts
 ) {
 	cache->path->meter(cache, meter, frames, n, counts);
+	flow_cache_show_stats(cache);
 }
 
 void flow_cache_push(struct flow_cache *cache, const struct packet *packets, unsigned n) {
 	cache->path->push(cache, packets, n);
+	flow_cache_show_stats(cache);
 }
 
 void flow_cache_drain(struct flow_cache *cache) {
 	cache->path->drain(cache);
+	flow_cache_show_stats(cache);
 }
 
 time_ns_t flow_cache_now(const struct flow_cache *cache) {
 	return ns_of_ticks(cache->now);
-}
-
-void flow_cache_stats(const struct flow_cache *cache, struct flow_cache_stats *stats) {
-	*stats = cache->stats;
 }

@@ -122,8 +122,6 @@ void flow_cache_restart(struct flow_cache *cache, time_ns_t now_ns);
 // The cache's clock.
 time_ns_t flow_cache_now(const struct flow_cache *cache);
 
-void flow_cache_stats(const struct flow_cache *cache, struct flow_cache_stats *stats);
-
 // The instruction sets that the packet path was compiled for, the slowest (plain C) first;
 // ends with NULL. Those that this machine cannot run are left out.
 const char *const *flow_cache_paths(void);
@@ -132,6 +130,10 @@ const char *const *flow_cache_paths(void);
 const char *flow_cache_path(const struct flow_cache *cache);
 
 // Readers.
+
+// The counts as they were at the end of the writer's last call into the cache, all of the same
+// moment.
+void flow_cache_stats(const struct flow_cache *cache, struct flow_cache_stats *stats);
 
 #define FLOW_CACHE_BUCKET_FLOWS 10
 

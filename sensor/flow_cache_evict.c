@@ -286,6 +286,8 @@ unsigned flow_cache_age(struct flow_cache *cache, uint32_t n_blocks) {
 			n += age_block(cache, cache->age_block);
 		cache->age_block++;
 	}
+	if (n > 0)
+		flow_cache_show_stats(cache);
 	return n;
 }
 
@@ -328,6 +330,7 @@ void flow_cache_flush(struct flow_cache *cache) {
 	cache->chunk = NO_FLOW;
 	cache->age_block = 0;
 	cache->evict_slot = 0;
+	flow_cache_show_stats(cache);
 }
 
 void flow_cache_restart(struct flow_cache *cache, time_ns_t now_ns) {

@@ -169,8 +169,13 @@ struct flow_cache {
 	const struct flow_cache_path *path;
 	flow_evict_fn on_evict;
 	void *arg;
-	struct flow_cache_stats stats;
+	struct flow_cache_stats stats; // the writer's own
 	struct flow_secret secret;
+
+	// What other threads see of them, as they were at the end of a call into the cache: lines
+	// of their own, so that a reader takes none from the packet path.
+	alignas(64) struct flow_cache_stats shown;
+	uint32_t shown_seq;
 
 	struct in_flight window[PIPELINE_WINDOW];
 };
@@ -206,9 +211,14 @@ static inline uint32_t flow_cache_tick(uint64_t ticks) {
 
 // Readers know it too.
 static inline void flow_cache_set_now(struct flow_cache *cache, uint64_t ticks) {
-	// Relaxed: a number by itself.
-	__atomic_store_n(&cache->now, ticks, __ATOMIC_RELAXED);
+	// Release, with the acquire in flow_cache_read.c: who sees a clock that was set back sees
+	// that the flows from before have left.
+	__atomic_store_n(&cache->now, ticks, __ATOMIC_RELEASE);
 }
+
+// Shows other threads the counts: at the end of every call that may have changed them. Some
+// 5 ns, so less than 0.1 ns for each packet of a burst of 64.
+void flow_cache_show_stats(struct flow_cache *cache);
 
 // Full ticks of 32 bits that lie within 37 h of `now`.
 static inline uint64_t flow_cache_full_ticks(uint64_t now, uint32_t t) {

@@ -6,6 +6,34 @@
 #include "flow_cache_internal.h"
 #include "seqlock.h"
 
+#define STATS_WORDS (sizeof(struct flow_cache_stats) / sizeof(uint64_t))
+
+static_assert(
+	sizeof(struct flow_cache_stats) == STATS_WORDS * sizeof(uint64_t), "nothing but such words"
+);
+
+void flow_cache_show_stats(struct flow_cache *cache) {
+	const uint64_t *from = (const uint64_t *)&cache->stats;
+	uint64_t *to = (uint64_t *)&cache->shown;
+
+	seqlock_begin(&cache->shown_seq);
+	for (size_t i = 0; i < STATS_WORDS; i++)
+		seqlock_put(&to[i], from[i]);
+	seqlock_end(&cache->shown_seq);
+}
+
+void flow_cache_stats(const struct flow_cache *cache, struct flow_cache_stats *stats) {
+	const uint64_t *from = (const uint64_t *)&cache->shown;
+	uint64_t *to = (uint64_t *)stats;
+	uint32_t seq;
+
+	do {
+		seq = seqlock_read(&cache->shown_seq);
+		for (size_t i = 0; i < STATS_WORDS; i++)
+			to[i] = seqlock_get(&from[i]);
+	} while (!seqlock_same(&cache->shown_seq, seq));
+}
+
 uint32_t flow_cache_buckets(const struct flow_cache *cache) {
 	return cache->n_buckets;
 }
@@ -32,8 +60,10 @@ static void copy_flow(const struct flow_cache *cache, uint32_t slot, struct flow
 		// counts mean that none was added meanwhile.
 	} while (__atomic_load_n(&flow->counts, __ATOMIC_RELAXED) != copy.counts);
 
-	// Relaxed: it only has to be near; flow times reach 37 h either way.
-	uint64_t now = __atomic_load_n(&cache->now, __ATOMIC_RELAXED);
+	// It only has to be near, flow times reach 37 h either way. Acquire, with the release in
+	// flow_cache_set_now(): should the clock have been set anew since, the bucket's number
+	// will tell.
+	uint64_t now = __atomic_load_n(&cache->now, __ATOMIC_ACQUIRE);
 	*record = (struct flow_record){
 		.key = copy.key,
 		.first_ticks = flow_cache_full_ticks(now, copy.first),
