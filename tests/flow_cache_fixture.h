@@ -37,6 +37,14 @@ static inline void keep(const struct flow_record *record, struct fixture *fixtur
 	*next_record(fixture) = *record;
 }
 
+// Zeroed memory, aligned to a line, the caller's to free.
+static inline void *zeroed_memory(size_t bytes) {
+	bytes = (bytes + 63) & ~(size_t)63;
+	void *memory = aligned_alloc(64, bytes);
+	assert_non_null(memory);
+	return memset(memory, 0, bytes);
+}
+
 // On the packet path of that name, NULL = the fastest.
 static inline struct fixture *fixture_new_on(
 	const char *path, uint32_t n_flows, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
@@ -52,11 +60,7 @@ static inline struct fixture *fixture_new_on(
 		.arg = fixture,
 		.path = path,
 	};
-	size_t bytes = (flow_cache_size(&config) + 63) & ~(size_t)63;
-	void *memory = aligned_alloc(64, bytes);
-	assert_non_null(memory);
-	memset(memory, 0, bytes);
-	fixture->cache = flow_cache_init(memory, &config);
+	fixture->cache = flow_cache_init(zeroed_memory(flow_cache_size(&config)), &config);
 	assert_non_null(fixture->cache);
 	return fixture;
 }
