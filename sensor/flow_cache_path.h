@@ -190,6 +190,7 @@ count_rare(struct flow_cache *cache, const struct in_flight *item, uint32_t t) {
 		seqlock_begin(&bucket->seq);
 		seqlock_put(&flow->first, t);
 		seqlock_end(&bucket->seq);
+		flow_cache_due_by(cache, slot, t + cache->active_ticks);
 	}
 	uint32_t ttl_min = RTE_MIN(flow->ttl_min, packet->ttl);
 	uint32_t ttl_max = RTE_MAX(flow->ttl_max, packet->ttl);
