@@ -33,8 +33,23 @@ static inline struct flow_record *next_record(void *arg) {
 	return &fixture->records[fixture->n_records++];
 }
 
-static inline void keep(const struct flow_record *record, struct fixture *fixture) {
-	*next_record(fixture) = *record;
+// As a flow model hands them over.
+static inline void keep_record(const struct flow_record *record, void *arg) {
+	*next_record(arg) = *record;
+}
+
+static inline int by_content(const void *a, const void *b) {
+	return memcmp(a, b, sizeof(struct flow_record));
+}
+
+// In whatever order. Sorts both.
+static inline void assert_same_records(struct fixture *left, struct fixture *right) {
+	assert_int_equal(left->n_records, right->n_records);
+	qsort(left->records, left->n_records, sizeof(left->records[0]), by_content);
+	qsort(right->records, right->n_records, sizeof(right->records[0]), by_content);
+	assert_memory_equal(
+		left->records, right->records, left->n_records * sizeof(left->records[0])
+	);
 }
 
 // Zeroed memory, aligned to a line, the caller's to free.
@@ -46,8 +61,12 @@ static inline void *zeroed_memory(size_t bytes) {
 }
 
 // On the packet path of that name, NULL = the fastest.
-static inline struct fixture *fixture_new_on(
-	const char *path, uint32_t n_flows, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
+static inline struct fixture *fixture_new_with(
+	const char *path,
+	uint32_t n_flows,
+	time_ns_t active_timeout_ns,
+	time_ns_t idle_timeout_ns,
+	const struct flow_secret *secret
 ) {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	assert_non_null(fixture);
@@ -55,7 +74,7 @@ static inline struct fixture *fixture_new_on(
 		.n_flows = n_flows,
 		.active_timeout_ns = active_timeout_ns,
 		.idle_timeout_ns = idle_timeout_ns,
-		.secret = flow_secret_fixed,
+		.secret = *secret,
 		.on_evict = next_record,
 		.arg = fixture,
 		.path = path,
@@ -63,6 +82,14 @@ static inline struct fixture *fixture_new_on(
 	fixture->cache = flow_cache_init(zeroed_memory(flow_cache_size(&config)), &config);
 	assert_non_null(fixture->cache);
 	return fixture;
+}
+
+static inline struct fixture *fixture_new_on(
+	const char *path, uint32_t n_flows, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
+) {
+	return fixture_new_with(
+		path, n_flows, active_timeout_ns, idle_timeout_ns, &flow_secret_fixed
+	);
 }
 
 static inline struct fixture *
