@@ -166,11 +166,6 @@ static void *read_all(void *arg) {
 	return NULL;
 }
 
-// Where the next record goes: no reader looks at it.
-static struct flow_record *spare_record(void *arg) {
-	return arg;
-}
-
 // Bursts of two halves: a few flows that are hit all the time and cut by the active timeout;
 // and many that start, go idle and are pushed out.
 static void write_all(struct shared *shared, uint64_t n_bursts, uint32_t n_ids, uint64_t age_each) {
