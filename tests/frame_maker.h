@@ -90,6 +90,10 @@ static inline uint32_t make_ipv4(struct random *random, uint8_t *ip, uint8_t pro
 	wire_put16(ip + 2, random_below(random, 50) == 0 ? 0 : (uint16_t)n);
 	if (random_below(random, 10) == 0) // a fragment, the first or a later one
 		wire_put16(ip + 6, (uint16_t)(0x2000 | random_below(random, 2) * 100));
+	if (random_below(random, 40) == 0) // shorter than can be
+		ip[0] = (uint8_t)(0x40 | random_below(random, 5));
+	if (random_below(random, 40) == 0)
+		wire_put16(ip + 2, (uint16_t)(1 + random_below(random, 19)));
 	ip[8] = (uint8_t)random_below(random, 256);
 	ip[9] = proto;
 	wire_put32(ip + 12, id);
