@@ -20,6 +20,7 @@ enum {
 
 struct worker {
 	struct flow_cache *cache;
+	void *memory; // the cache's
 	size_t cache_bytes;
 	struct ring *records;
 	struct ring *bursts;
@@ -85,13 +86,17 @@ struct worker *worker_new(const struct flow_cache_config *config) {
 		errno = EINVAL;
 		return NULL;
 	}
-	void *memory = map_cache(worker->cache_bytes);
+	worker->memory = map_cache(worker->cache_bytes);
 	worker->records = ring_new(RECORD_SLOTS, sizeof(struct flow_record));
-	if (memory != NULL)
-		worker->cache = flow_cache_init(memory, &own);
-	if (worker->cache == NULL || worker->records == NULL) {
+	if (worker->memory == NULL || worker->records == NULL) {
 		worker_free(worker);
 		errno = ENOMEM;
+		return NULL;
+	}
+	worker->cache = flow_cache_init(worker->memory, &own);
+	if (worker->cache == NULL) { // a path that this machine has not
+		worker_free(worker);
+		errno = EINVAL;
 		return NULL;
 	}
 	return worker;
@@ -100,8 +105,8 @@ struct worker *worker_new(const struct flow_cache_config *config) {
 void worker_free(struct worker *worker) {
 	if (worker == NULL)
 		return;
-	if (worker->cache != NULL)
-		munmap(worker->cache, worker->cache_bytes);
+	if (worker->memory != NULL)
+		munmap(worker->memory, worker->cache_bytes);
 	ring_free(worker->records);
 	ring_free(worker->bursts);
 	free(worker);
