@@ -10,6 +10,8 @@
 // - Stress. 10,000 flows of 3 to 10 packets at once, each packet of any of them, each flow
 //   replaced by a new one when it is over. The cache has room for half as many more.
 
+#include <stdio.h>
+
 #include "flow_cache_fixture.h"
 #include "flow_model.h"
 #include "random.h"
@@ -248,5 +250,10 @@ int main(void) {
 		cmocka_unit_test(half_of_the_peak_costs_few_records_more_than_exact_lru),
 		cmocka_unit_test(churn_beyond_the_cache_costs_less_than_twice_exact_lru),
 	};
+	if (TEST_SANITIZED) {
+		// By hand: cmocka's own way to skip is read as a failure.
+		printf("1..0 # SKIP the figures are the same as without sanitizers\n");
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

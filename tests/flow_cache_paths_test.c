@@ -45,7 +45,7 @@ static void for_each_path(void (*check)(const struct flow_cache_path *path)) {
 
 static void check_match(const struct flow_cache_path *path) {
 	struct random random = {1};
-	struct bucket bucket;
+	alignas(64) struct bucket bucket;
 	uint64_t n_wrong = 0, n_matches = 0;
 
 	for (unsigned i = 0; i < TEST_ROUNDS(2000000); i++) {

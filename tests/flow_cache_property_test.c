@@ -123,7 +123,7 @@ static void for_each_run(uint32_t n_flows, bool late_too, void (*check)(const st
 			if (course == COURSE_LATE && !late_too)
 				continue;
 			struct run *run = run_traffic(
-				n_flows, pick, course, TEST_ROUNDS(40000), &flow_secret_fixed
+				n_flows, pick, course, TEST_ROUNDS(25000), &flow_secret_fixed
 			);
 			check(run);
 			run_free(run);
