@@ -64,7 +64,7 @@ size_t flow_cache_memory(uint32_t n_flows) {
 	       + (size_t)buckets_for(n_flows) * sizeof(struct bucket)
 	       + (size_t)n_flows * sizeof(struct flow)
 	       + round_line((size_t)n_flows * sizeof(struct flow_cold))
-	       + round_line((size_t)blocks_for(n_flows) * sizeof(uint32_t));
+	       + (size_t)blocks_for(n_flows) * BLOCK_FLOWS * sizeof(due_t);
 }
 
 size_t flow_cache_size(const struct flow_cache_config *config) {
@@ -111,7 +111,7 @@ struct flow_cache *flow_cache_init(void *memory, const struct flow_cache_config 
 	at += (size_t)cache->n_slots * sizeof(struct flow);
 	cache->cold = (struct flow_cold *)(void *)at;
 	at += round_line((size_t)cache->n_slots * sizeof(struct flow_cold));
-	cache->due = (uint32_t *)(void *)at;
+	cache->due = (due_t *)(void *)at;
 	return cache;
 }
 

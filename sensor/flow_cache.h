@@ -11,8 +11,9 @@
 // Threads: one writer, the worker that owns the cache. Any other may call the functions under
 // "readers" at the bottom at any time; the writer never waits for them and does not know them.
 // Time: only packet times and `now_ns` arguments, never a clock, so replays repeat. The cache's
-// clock never goes back but by flow_cache_restart(). Packet times may lie up to 1 h ahead of
-// it, or behind it as far as they like that the caller calls late rather than restarts.
+// clock never goes back but by flow_cache_restart(). Packet times may lie up to half an
+// hour ahead of it, or behind it as far as they like that the caller calls late rather than
+// restarts.
 
 #pragma once
 
@@ -39,7 +40,7 @@ typedef struct flow_record *(*flow_evict_fn)(void *arg);
 #define FLOW_CACHE_LONGEST_TIMEOUT_NS (24 * 3600 * NS_PER_S)
 
 // How far packet times may run ahead of the cache's clock before flow_cache_advance().
-#define FLOW_CACHE_LONGEST_STEP_NS (3600 * NS_PER_S)
+#define FLOW_CACHE_LONGEST_STEP_NS (1800 * NS_PER_S)
 
 // A TCP flow that has seen FIN or RST ends after this silence, not at once: the peer's FIN is
 // still to be acknowledged, and a retransmitted segment must not start a flow of its own.
@@ -59,13 +60,13 @@ struct flow_cache_config {
 };
 
 struct flow_cache_stats {
-	uint64_t packets; // taken, each to be counted to one flow
+	uint64_t packets; // counted, each to one flow
 	uint64_t octets;  // of IP
 	uint64_t flows;   // in the cache now
 	uint64_t started; // flows that took a slot
 	uint64_t records[FLOW_END_COUNT];
 	uint64_t record_packets; // packets and octets in those records:
-	uint64_t record_octets;  // once drained, packets = record_packets + those of cached flows
+	uint64_t record_octets;  // packets = record_packets + those of the flows still cached
 };
 
 // Octets of memory that flow_cache_init() needs, about 93 a flow; 0 where `config` is out of
@@ -104,9 +105,9 @@ void flow_cache_drain(struct flow_cache *cache);
 void flow_cache_advance(struct flow_cache *cache, time_ns_t now_ns);
 
 // Evicts what has timed out in the next `n_blocks` blocks of 64 flows, going round the cache
-// from call to call. Blocks in which nothing can be due cost a compare. Returns the number of
-// flows evicted. Call it only with the pipeline drained: a packet in flight must not find its
-// flow aged by a time later than its own.
+// from call to call; flows that cannot be due cost two lines a block. Returns the number of
+// flows evicted. It must go round once in half an hour. Call it only with the pipeline drained: a
+// packet in flight must not find its flow aged by a time later than its own.
 unsigned flow_cache_age(struct flow_cache *cache, uint32_t n_blocks);
 
 // Blocks that are in use: flow_cache_age() with this number goes round once.

@@ -6,6 +6,10 @@
 #include <rte_common.h>
 #include <rte_prefetch.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "flow_cache.h"
 #include "flow_cache_internal.h"
 
@@ -216,10 +220,6 @@ static void choose_victims(struct flow_cache *cache) {
 		uint32_t n = RTE_MIN(cache->n_slots - cache->n_used, 16u);
 		for (uint32_t i = 0; i < n; i++) {
 			uint32_t slot = cache->n_used + n - 1 - i; // the lowest is taken first
-			// The first of a block has no due time to lower yet.
-			if (slot % BLOCK_FLOWS == 0)
-				cache->due[slot / BLOCK_FLOWS] =
-					flow_cache_tick(cache->now) + INT32_MAX;
 			cache->slab[slot].home = NO_FLOW;
 			cache->reserve[i] = slot;
 		}
@@ -236,35 +236,68 @@ uint32_t flow_cache_take_slot(struct flow_cache *cache) {
 	return cache->reserve[--cache->n_reserve];
 }
 
-// Evicts what has timed out in a block, and finds when the next of it is due.
-[[gnu::noinline]] static unsigned age_block(struct flow_cache *cache, uint32_t block) {
+uint64_t flow_cache_due_mask_scalar(const due_t due[BLOCK_FLOWS], due_t now) {
+	uint64_t mask = 0;
+	for (unsigned i = 0; i < BLOCK_FLOWS; i++)
+		mask |= (uint64_t)((int16_t)(due_t)(due[i] - now) <= 0) << i;
+	return mask;
+}
+
+uint64_t flow_cache_due_mask(const due_t due[BLOCK_FLOWS], due_t now) {
+#ifdef __SSE2__
+	const __m128i *at = (const __m128i *)(const void *)due;
+	__m128i clock = _mm_set1_epi16((short)now);
+	uint64_t later = 0;
+
+	for (unsigned i = 0; i < BLOCK_FLOWS / 16; i++) {
+		__m128i low = _mm_sub_epi16(_mm_load_si128(at + 2 * i), clock);
+		__m128i high = _mm_sub_epi16(_mm_load_si128(at + 2 * i + 1), clock);
+		__m128i both = _mm_packs_epi16(
+			_mm_cmpgt_epi16(low, _mm_setzero_si128()),
+			_mm_cmpgt_epi16(high, _mm_setzero_si128())
+		);
+		later |= (uint64_t)(uint32_t)_mm_movemask_epi8(both) << 16 * i;
+	}
+	return ~later;
+#else
+	return flow_cache_due_mask_scalar(due, now);
+#endif
+}
+
+// Looks at the flows of a block that are due, evicts those that have ended and puts down when
+// the others are to be looked at again. In two rounds, so that what evicting touches is at hand.
+[[gnu::noinline]] static unsigned
+age_block(struct flow_cache *cache, uint32_t block, uint64_t mask) {
 	uint32_t now = flow_cache_tick(cache->now);
 	uint32_t begin = block * BLOCK_FLOWS;
-	uint32_t end = RTE_MIN(begin + BLOCK_FLOWS, cache->n_used);
 	uint32_t due[BLOCK_FLOWS];
 	uint8_t reason[BLOCK_FLOWS];
 	unsigned n_due = 0;
-	int32_t next = INT32_MAX;
 
-	for (uint32_t slot = begin; slot < end; slot++) {
+	for (uint64_t left = mask; left != 0; left &= left - 1)
+		rte_prefetch0(&cache->slab[begin + (uint32_t)__builtin_ctzll(left)]);
+	for (; mask != 0; mask &= mask - 1) {
+		uint32_t slot = begin + (uint32_t)__builtin_ctzll(mask);
 		const struct flow *flow = &cache->slab[slot];
-		if (flow->home == NO_FLOW)
+
+		if (flow->home == NO_FLOW) {
+			flow_cache_set_due(cache, slot, now + INT32_MAX);
 			continue;
+		}
 		enum flow_end why = flow_cache_end_at(cache, flow, now);
 		if (why != FLOW_END_NONE) {
 			__builtin_prefetch(&cache->buckets[flow->home / 16], 1);
+			rte_prefetch0(&cache->cold[slot]);
 			reason[n_due] = (uint8_t)why;
 			due[n_due++] = slot;
 			continue;
 		}
 		bool finished = (flow->tcp_flags & (TCP_FIN | TCP_RST)) != 0;
 		uint32_t idle = finished ? cache->linger_ticks : cache->idle_ticks;
-		int32_t left =
-			RTE_MIN((int32_t)(flow->last + idle - now),
-				(int32_t)(flow->first + cache->active_ticks - now));
-		next = RTE_MIN(next, left);
+		int32_t idle_left = (int32_t)(flow->last + idle - now);
+		int32_t active_left = (int32_t)(flow->first + cache->active_ticks - now);
+		flow_cache_set_due(cache, slot, now + (uint32_t)RTE_MIN(idle_left, active_left));
 	}
-	cache->due[block] = now + (uint32_t)next;
 	for (unsigned i = 0; i < n_due; i++)
 		flow_cache_evict(cache, due[i], reason[i]);
 	return n_due;
@@ -275,20 +308,35 @@ uint32_t flow_cache_blocks(const struct flow_cache *cache) {
 }
 
 unsigned flow_cache_age(struct flow_cache *cache, uint32_t n_blocks) {
-	uint32_t now = flow_cache_tick(cache->now);
+	due_t now = flow_cache_due_now(cache);
 	uint32_t n_all = flow_cache_blocks(cache);
 	unsigned n = 0;
 
 	for (n_blocks = RTE_MIN(n_blocks, n_all); n_blocks > 0; n_blocks--) {
 		if (cache->age_block >= n_all)
 			cache->age_block = 0;
-		if (unlikely((int32_t)(cache->due[cache->age_block] - now) <= 0))
-			n += age_block(cache, cache->age_block);
-		cache->age_block++;
+		uint32_t block = cache->age_block++;
+		uint32_t left = cache->n_used - block * BLOCK_FLOWS;
+		uint64_t mask = flow_cache_due_mask(cache->due + (size_t)block * BLOCK_FLOWS, now);
+		if (left < BLOCK_FLOWS) // what is behind has never been in use
+			mask &= (UINT64_C(1) << left) - 1;
+		if (mask != 0)
+			n += age_block(cache, block, mask);
 	}
 	if (n > 0)
 		flow_cache_show_stats(cache);
 	return n;
+}
+
+// Nothing is in use: starts again at the bottom of the slab.
+static void start_again(struct flow_cache *cache) {
+	cache->stats.flows = 0;
+	cache->n_used = 0;
+	cache->n_reserve = 0;
+	cache->n_victims = 0;
+	cache->chunk = NO_FLOW;
+	cache->age_block = 0;
+	cache->evict_slot = 0;
 }
 
 void flow_cache_advance(struct flow_cache *cache, time_ns_t now_ns) {
@@ -296,19 +344,17 @@ void flow_cache_advance(struct flow_cache *cache, time_ns_t now_ns) {
 	uint64_t step = ticks_of_ns(FLOW_CACHE_LONGEST_STEP_NS);
 
 	flow_cache_drain(cache);
-	// Hour by hour while there are flows, so that none grows older than 32 bits of ticks can
-	// tell; within a day the active timeout has ended every one of them.
+	// Step by step while there are flows, so that none, and no due time, grows older than its
+	// bits can tell; within a day the active timeout has ended every one of them.
 	while (target > cache->now && target - cache->now > step && cache->stats.flows > 0) {
 		flow_cache_set_now(cache, cache->now + step);
 		flow_cache_age(cache, flow_cache_blocks(cache));
 	}
 	if (target > cache->now) {
-		bool empty = cache->stats.flows == 0;
-		flow_cache_set_now(cache, target);
 		// Due times of an empty cache mean nothing, but they must not seem far away.
-		if (empty)
-			for (uint32_t block = 0; block < flow_cache_blocks(cache); block++)
-				cache->due[block] = flow_cache_tick(target) + INT32_MAX;
+		if (cache->stats.flows == 0)
+			start_again(cache);
+		flow_cache_set_now(cache, target);
 	}
 }
 
@@ -322,14 +368,7 @@ void flow_cache_flush(struct flow_cache *cache) {
 		flow_cache_emit(cache, slot, FLOW_END_FORCED);
 		unlink_flow(cache, slot);
 	}
-	// Nothing is in use: start again at the bottom of the slab.
-	cache->stats.flows = 0;
-	cache->n_used = 0;
-	cache->n_reserve = 0;
-	cache->n_victims = 0;
-	cache->chunk = NO_FLOW;
-	cache->age_block = 0;
-	cache->evict_slot = 0;
+	start_again(cache);
 	flow_cache_show_stats(cache);
 }
 

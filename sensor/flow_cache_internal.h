@@ -4,7 +4,7 @@
 //   bucket, one line:  10 tags (hash bits 49-63, 0 = empty) | 10 slab indexes
 //   flow, one line:    key 40 | first, last | packets and octets | home | flags, TOS, TTLs
 //   cold, 16 octets:   what a record needs besides: written at start, read at eviction
-//   due, 4 octets a block of 64 flows: no flow of the block ends before this tick
+//   due, 2 octets: the flow need not be looked at before this time, in dues
 //
 // A packet touches two lines, its bucket and its flow; both are prefetched well before.
 
@@ -25,7 +25,7 @@
 
 enum {
 	BUCKET_WAYS = 10,
-	BLOCK_FLOWS = 64,     // flows that share a due time
+	BLOCK_FLOWS = 64,     // flows whose due times are compared at once
 	PIPELINE_GROUP = 16,  // packets that take a step together
 	PIPELINE_WINDOW = 64, // four groups: two between the stages, one that fills up
 	RESERVE_SLOTS = 64,   // free slots at hand
@@ -57,6 +57,15 @@ static inline uint64_t count_packets(uint64_t counts) {
 static inline uint64_t count_octets(uint64_t counts) {
 	return (counts & (COUNT_PACKET - 1)) >> 1;
 }
+
+// Due times are kept in 16 bits of 128 ms, so the hand reads two lines for 64 flows and only the
+// flows that may have ended. They are rounded down: a flow may be looked at once in vain, but
+// leaves as soon as it has ended. They reach 70 min either way; what is due later than half an
+// hour from now is looked at then, and again.
+#define TICKS_PER_DUE 2048
+#define DUE_MOST 14000
+
+typedef uint16_t due_t;
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -143,7 +152,7 @@ struct flow_cache {
 	struct bucket *buckets;
 	struct flow *slab;
 	struct flow_cold *cold;
-	uint32_t *due;
+	due_t *due;
 
 	uint64_t now; // ticks; the low 32 bits are what flow times are compared with
 	uint32_t active_ticks;
@@ -245,14 +254,34 @@ void flow_cache_emit(struct flow_cache *cache, uint32_t slot, enum flow_end end)
 // Takes the flow out of its bucket and frees its slot, after making a record of it.
 void flow_cache_evict(struct flow_cache *cache, uint32_t slot, enum flow_end end);
 
+// Which of a block's flows are due at `now`, one bit each; and in plain C, for the tests.
+uint64_t flow_cache_due_mask(const due_t due[BLOCK_FLOWS], due_t now);
+uint64_t flow_cache_due_mask_scalar(const due_t due[BLOCK_FLOWS], due_t now);
+
 // A free slot; evicts if there is none.
 uint32_t flow_cache_take_slot(struct flow_cache *cache);
 
+// The clock in dues, rounded down.
+static inline due_t flow_cache_due_now(const struct flow_cache *cache) {
+	return (due_t)(cache->now / TICKS_PER_DUE);
+}
+
+// The flow of `slot` ends at tick `t` if nothing more is seen of it.
+static inline void flow_cache_set_due(struct flow_cache *cache, uint32_t slot, uint32_t t) {
+	int32_t left = (int32_t)(t - flow_cache_tick(cache->now));
+	uint64_t ticks = cache->now + (uint64_t)RTE_MAX(left, 0);
+
+	cache->due[slot] =
+		(due_t)RTE_MIN(ticks / TICKS_PER_DUE, cache->now / TICKS_PER_DUE + DUE_MOST);
+}
+
 // The flow of `slot` may end at tick `t` already.
 static inline void flow_cache_due_by(struct flow_cache *cache, uint32_t slot, uint32_t t) {
-	uint32_t *due = &cache->due[slot / BLOCK_FLOWS];
-	if ((int32_t)(t - *due) < 0)
-		*due = t;
+	due_t before = cache->due[slot];
+
+	flow_cache_set_due(cache, slot, t);
+	if ((int16_t)(before - cache->due[slot]) < 0)
+		cache->due[slot] = before;
 }
 
 // Makes a record of the flow, which remains, and begins it anew with `packet`.
@@ -294,5 +323,5 @@ flow_cache_begin(struct flow_cache *cache, uint32_t slot, const struct packet *p
 
 	uint32_t idle =
 		packet->tcp_flags & (TCP_FIN | TCP_RST) ? cache->linger_ticks : cache->idle_ticks;
-	flow_cache_due_by(cache, slot, t + RTE_MIN(idle, cache->active_ticks));
+	flow_cache_set_due(cache, slot, t + RTE_MIN(idle, cache->active_ticks));
 }

@@ -271,9 +271,16 @@ static inline __attribute__((always_inline)) void step(struct flow_cache *cache)
 	cache->n_matched = n;
 	if (unlikely(n < 2 * PIPELINE_GROUP))
 		return;
-	for (uint32_t i = 0; i < PIPELINE_GROUP; i++)
-		count_packet(cache, in_flight(cache, n - 2 * PIPELINE_GROUP + i));
+
+	uint64_t octets = 0;
+	for (uint32_t i = 0; i < PIPELINE_GROUP; i++) {
+		const struct in_flight *item = in_flight(cache, n - 2 * PIPELINE_GROUP + i);
+		count_packet(cache, item);
+		octets += item->packet.octets;
+	}
 	cache->n_counted = n - PIPELINE_GROUP;
+	cache->stats.packets += PIPELINE_GROUP;
+	cache->stats.octets += octets;
 }
 
 static void
@@ -285,7 +292,7 @@ meter(struct flow_cache *cache,
 	uint64_t wire_bytes = 0, octets = 0;
 	const struct meter own = *meter; // in registers: no store of the loop is to it
 	const struct frame *end = frames + n;
-	uint64_t begin = cache->n_pushed, at = begin;
+	uint64_t at = cache->n_pushed;
 
 	for (unsigned i = 0; i < RTE_MIN(n, METER_PREFETCH_FRAMES + 0u); i++)
 		meter_prefetch(&frames[i]);
@@ -301,8 +308,6 @@ meter(struct flow_cache *cache,
 			step(cache);
 	}
 	cache->n_pushed = at;
-	cache->stats.packets += at - begin;
-	cache->stats.octets += octets;
 	counts->received.packets += n;
 	counts->received.bytes += wire_bytes;
 	counts->metered_octets += octets;
@@ -315,8 +320,6 @@ static void push(struct flow_cache *cache, const struct packet *packets, unsigne
 		*packet = packets[i];
 		packet->ttl_again = packet->ttl;
 		packet->hash = flow_key_hash(&packet->key, &cache->secret);
-		cache->stats.packets++;
-		cache->stats.octets += packet->octets;
 		if (++cache->n_pushed % PIPELINE_GROUP == 0)
 			step(cache);
 	}
@@ -327,8 +330,12 @@ static void drain(struct flow_cache *cache) {
 		ask_bucket(cache, in_flight(cache, cache->n_asked));
 	for (; cache->n_matched != cache->n_pushed; cache->n_matched++)
 		match_packet(cache, in_flight(cache, cache->n_matched));
-	for (; cache->n_counted != cache->n_pushed; cache->n_counted++)
-		count_packet(cache, in_flight(cache, cache->n_counted));
+	for (; cache->n_counted != cache->n_pushed; cache->n_counted++) {
+		const struct in_flight *item = in_flight(cache, cache->n_counted);
+		count_packet(cache, item);
+		cache->stats.packets++;
+		cache->stats.octets += item->packet.octets;
+	}
 	// Groups begin at multiples of their size, and the pipeline is empty again.
 	cache->n_pushed = cache->n_asked = cache->n_matched = cache->n_counted = 0;
 }

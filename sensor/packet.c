@@ -226,8 +226,8 @@ enum packet_verdict packet_parse(
 	uint32_t captured_bytes,
 	uint32_t wire_bytes
 ) {
-	if (likely(link == LINK_ETHERNET
-		   && packet_parse_plain(packet, frame, captured_bytes, &flow_secret_fixed)))
+	if (likely(link == LINK_ETHERNET && packet_parse_plain(packet, frame, captured_bytes, NULL)
+	    ))
 		return PACKET_METERED;
 	return parse_any(packet, link, frame, captured_bytes, wire_bytes);
 }

@@ -127,7 +127,7 @@ struct plain {
 	uint32_t octets;
 };
 
-// Writes the packet of a plain frame, and hashes its key while it is in registers.
+// Writes the packet of a plain frame, and with a secret hashes its key while it is in registers.
 static inline __attribute__((always_inline)) void
 put_plain(struct packet *packet, const struct plain *plain, const struct flow_secret *secret) {
 	const uint8_t *ip = plain->frame + plain->ip_offset;
@@ -138,17 +138,19 @@ put_plain(struct packet *packet, const struct plain *plain, const struct flow_se
 
 	if (ipv4) {
 		put_key4(packet, word, ip);
-		packet->hash = flow_key_hash4(word, load64(ip + 12), secret);
+		if (secret != NULL)
+			packet->hash = flow_key_hash4(word, load64(ip + 12), secret);
 	} else {
 		put_key6(packet, word, ip);
-		packet->hash = flow_key_hash6(
-			word,
-			load64(ip + 8),
-			load64(ip + 16),
-			load64(ip + 24),
-			load64(ip + 32),
-			secret
-		);
+		if (secret != NULL)
+			packet->hash = flow_key_hash6(
+				word,
+				load64(ip + 8),
+				load64(ip + 16),
+				load64(ip + 24),
+				load64(ip + 32),
+				secret
+			);
 	}
 	put_seen(
 		packet,
@@ -214,7 +216,7 @@ static inline __attribute__((always_inline)) bool parse_plain(
 }
 
 // Whether the frame is of those that the fast path takes; then it is parsed as packet_parse()
-// does, and hashed. Where not, `packet` is undefined.
+// does, and hashed where there is a secret. Where not, `packet` is undefined.
 static inline __attribute__((always_inline)) bool packet_parse_plain(
 	struct packet *packet,
 	const uint8_t *frame,
