@@ -93,6 +93,52 @@ static void records_equal_the_models_with_idle_above_active(void **state) {
 	compare(5, TEST_ROUNDS(500000), 5 * NS_PER_S, 60 * NS_PER_S, 20 * NS_PER_MS);
 }
 
+// With late packets and jumps of time too. Both are aged at the same moments, as a replay does
+// it: a late packet finds its flow or finds it gone.
+static void compare_traffic(enum pick pick, enum course course) {
+	struct fixture *f = fixture_new(50000, 10 * NS_PER_S, 3 * NS_PER_S), want = {0};
+	struct flow_model *model = flow_model_new(&(struct flow_model_config){
+		.active_timeout_ns = 10 * NS_PER_S,
+		.idle_timeout_ns = 3 * NS_PER_S,
+		.on_record = keep_record,
+		.arg = &want,
+	});
+	struct flow_traffic traffic;
+	struct flow_cache_stats stats;
+
+	flow_traffic_init(&traffic, pick, course, f->cache);
+	flow_cache_restart(f->cache, traffic.now_ns);
+	time_ns_t aged_ns = traffic.now_ns;
+	for (unsigned i = 0; i < TEST_ROUNDS(20000); i++) {
+		uint32_t id;
+		struct packet packet = flow_traffic_next(&traffic, &id);
+		if (traffic.now_ns - aged_ns >= 250 * NS_PER_MS) {
+			aged_ns = traffic.now_ns;
+			age_all(f, aged_ns);
+			flow_model_age(model, aged_ns);
+		}
+		push(f, &packet);
+		flow_model_add(model, &packet);
+	}
+	age_all(f, traffic.now_ns);
+	flow_cache_flush(f->cache);
+	flow_model_flush(model, traffic.now_ns);
+	flow_cache_stats(f->cache, &stats);
+	assert_int_equal(stats.records[FLOW_END_RESOURCES], 0);
+	assert_same_records(f, &want);
+	flow_model_free(model);
+	free(want.records);
+	fixture_free(f);
+}
+
+static void records_equal_the_models_in_every_kind_of_traffic(void **state) {
+	(void)state;
+	for (enum pick pick = 0; pick < PICK_COUNT; pick++)
+		for (enum course course = 0; course < COURSE_COUNT; course++)
+			if (pick != PICK_COLLIDING) // one bucket does not hold its flows
+				compare_traffic(pick, course);
+}
+
 // A cache a hundred times too small, and times that go back: what is counted is conserved for
 // every flow, and each record lies within the times of its packets.
 static void overfull_cache_conserves_every_flow(void **state) {
@@ -173,6 +219,7 @@ int main(void) {
 		cmocka_unit_test(records_equal_the_models_with_short_timeouts),
 		cmocka_unit_test(records_equal_the_models_without_timeouts),
 		cmocka_unit_test(records_equal_the_models_with_idle_above_active),
+		cmocka_unit_test(records_equal_the_models_in_every_kind_of_traffic),
 		cmocka_unit_test(overfull_cache_conserves_every_flow),
 		cmocka_unit_test(eviction_spares_what_was_just_seen),
 	};

@@ -40,16 +40,21 @@ static inline void random_fill(struct random *random, void *out, unsigned n_byte
 		at[i] = (uint8_t)(random64(random) >> 56);
 }
 
-// Sanitizers make code several times as slow: there a test runs a twentieth of its rounds.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TEST_SANITIZED 1
-#endif
-#endif
-#ifndef TEST_SANITIZED
-#define TEST_SANITIZED 0
+// Sanitizers make code several times as slow, ThreadSanitizer many times: there a test runs a
+// part of its rounds.
+#if defined(__has_feature)
+#define TEST_HAS(feature) __has_feature(feature)
+#else
+#define TEST_HAS(feature) 0
 #endif
 
-#define TEST_ROUNDS(n) (TEST_SANITIZED ? (n) / 20 : (n))
+#if defined(__SANITIZE_THREAD__) || TEST_HAS(thread_sanitizer)
+#define TEST_SLOWNESS 20
+#elif defined(__SANITIZE_ADDRESS__) || TEST_HAS(address_sanitizer)
+#define TEST_SLOWNESS 5
+#else
+#define TEST_SLOWNESS 1
+#endif
+
+#define TEST_SANITIZED (TEST_SLOWNESS > 1)
+#define TEST_ROUNDS(n) ((n) / TEST_SLOWNESS)
