@@ -26,7 +26,7 @@ struct worker {
 	struct ring *bursts;
 	pthread_t thread;
 	bool started;
-	time_ns_t clock_ns; // of the last task
+	time_ns_t clock_ns; // of the last mark
 };
 
 static void sleep_us(long us) {
@@ -122,6 +122,7 @@ struct ring *worker_records(struct worker *worker) {
 
 void worker_mark(struct worker *worker, uint64_t order, time_ns_t now_ns) {
 	*next_slot(worker) = record_mark(order, ticks_of_ns(now_ns));
+	worker->clock_ns = now_ns;
 }
 
 void worker_do(struct worker *worker, enum worker_task task, uint64_t order, time_ns_t now_ns) {
@@ -148,7 +149,6 @@ void worker_do(struct worker *worker, enum worker_task task, uint64_t order, tim
 		worker_mark(worker, RECORD_ORDER_END, now_ns);
 		break;
 	}
-	worker->clock_ns = now_ns;
 	ring_publish(worker->records);
 }
 
