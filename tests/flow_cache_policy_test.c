@@ -93,6 +93,34 @@ static void victim_is_the_first_old_enough_or_the_oldest_of_sixteen(void **state
 	}
 }
 
+// A victim is chosen when the one before it leaves. If it is seen in between it is no longer
+// the least recently seen.
+static void victim_that_is_seen_again_stays(void **state) {
+	struct fixture *f = fixture_new(64, 60 * NS_PER_S, 15 * NS_PER_S);
+	time_ns_t now = 1700000000 * NS_PER_S;
+	(void)state;
+
+	flow_cache_restart(f->cache, now);
+	for (uint32_t id = 0; id < 1000; id++) {
+		add(f, packet_of(id, now += NS_PER_MS));
+		if (f->cache->n_victims == 0)
+			continue;
+		struct flow *flow = &f->cache->slab[f->cache->victims[0].slot];
+		struct packet packet = packet_of(id, now += NS_PER_MS);
+		packet.key = flow->key;
+		size_t n_records = f->n_records;
+		add(f, packet);
+		assert_int_equal(f->n_records, n_records);
+		add(f, packet_of(100000 + id, now));
+		for (; n_records < f->n_records; n_records++)
+			assert_memory_not_equal(
+				&f->records[n_records].key, &packet.key, sizeof(packet.key)
+			);
+	}
+	assert_true(f->n_records > 1000);
+	fixture_free(f);
+}
+
 // How many of the flows in the cache were seen less recently than the one that just left, in
 // thousandths.
 static unsigned rank_of(const struct flow_cache *cache, const struct flow_record *record) {
@@ -323,6 +351,7 @@ static void memory_beside_the_caches_own_is_never_touched(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(victim_is_the_first_old_enough_or_the_oldest_of_sixteen),
+		cmocka_unit_test(victim_that_is_seen_again_stays),
 		cmocka_unit_test(those_evicted_are_among_the_least_recently_seen),
 		cmocka_unit_test(full_bucket_is_exact_lru),
 		cmocka_unit_test(nothing_is_evicted_while_there_is_room),

@@ -36,7 +36,9 @@ static struct worker *worker_of(uint32_t n_flows) {
 // The records that came out of a ring, and the marks between them.
 struct received {
 	struct fixture records;
-	uint64_t *orders; // of each record, by the mark before it
+	struct mark {
+		uint64_t order, now_ticks;
+	} * marks; // the one before each record
 	size_t n_orders;
 	uint64_t n_marks;
 	uint64_t order, now_ticks; // of the last mark
@@ -60,12 +62,12 @@ static void receive(struct received *received, const struct flow_record *slot) {
 	size_t room = received->records.n_room;
 	keep_record(slot, &received->records);
 	if (received->records.n_room != room) {
-		received->orders =
-			realloc(received->orders,
-				received->records.n_room * sizeof(received->orders[0]));
-		assert_non_null(received->orders);
+		received->marks =
+			realloc(received->marks,
+				received->records.n_room * sizeof(received->marks[0]));
+		assert_non_null(received->marks);
 	}
-	received->orders[received->n_orders++] = received->order;
+	received->marks[received->n_orders++] = (struct mark){received->order, received->now_ticks};
 }
 
 // What there is. Returns how many slots.
@@ -79,7 +81,7 @@ static uint32_t receive_ready(struct received *received, struct ring *ring, uint
 
 static void received_done(struct received *received) {
 	free(received->records.records);
-	free(received->orders);
+	free(received->marks);
 }
 
 static void config_out_of_range_is_refused(void **state) {
@@ -116,12 +118,15 @@ struct bursts {
 	time_ns_t now_ns;
 };
 
+static bool is_restart(uint64_t i) {
+	return i % 999 == 0;
+}
+
 // Burst `i`, an order of its own, its packets all of new flows: many records come at once, and
 // the order of a flow can be read from its number. Now and then a clock step, or one back.
 static void fill_burst(struct bursts *bursts, unsigned i, struct worker_burst *burst) {
-	burst->task = i == 0          ? WORKER_RESTART
+	burst->task = is_restart(i)   ? WORKER_RESTART
 		      : i % 100 == 50 ? WORKER_ADVANCE
-		      : i % 999 == 0  ? WORKER_RESTART
 				      : WORKER_PACKETS;
 	bursts->now_ns += burst->task == WORKER_RESTART ? -NS_PER_S : NS_PER_MS;
 	burst->order = i;
@@ -187,7 +192,13 @@ static void records_pass_a_slow_consumer_in_order_and_whole(void **state) {
 	for (size_t i = 0; i < received.records.n_records; i++) {
 		const struct flow_record *record = &received.records.records[i];
 		assert_int_equal(record->packets, 1);
-		assert_true(id_of(record) / WORKER_BURST_PACKETS <= received.orders[i]);
+		assert_true(id_of(record) / WORKER_BURST_PACKETS <= received.marks[i].order);
+		assert_true(record->last_ticks <= received.marks[i].now_ticks);
+		if (record->end == FLOW_END_FORCED)
+			assert_true(
+				is_restart(received.marks[i].order)
+				|| received.marks[i].order == feeder.n_bursts
+			);
 		octets += record->octets;
 	}
 	assert_int_equal(octets, feeder.n_octets);
@@ -305,7 +316,7 @@ static void worker_with_a_thread_gives_the_records_of_one_without(void **state) 
 	assert_int_equal(got.n_marks, want.n_marks);
 	assert_int_equal(got.now_ticks, want.now_ticks);
 	assert_int_equal(got.n_orders, want.n_orders);
-	assert_memory_equal(got.orders, want.orders, want.n_orders * sizeof(want.orders[0]));
+	assert_memory_equal(got.marks, want.marks, want.n_orders * sizeof(want.marks[0]));
 	assert_memory_equal(
 		got.records.records,
 		want.records.records,
