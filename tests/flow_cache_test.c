@@ -335,6 +335,26 @@ static void late_packet_moves_first_and_not_last(void **state) {
 	assert_int_equal(f->records[0].last_ticks, ticks_of_ns(T0 + 10 * NS_PER_S));
 }
 
+// Alone, so that no other flow has its block looked at.
+static void flow_that_a_late_packet_begins_leaves_with_the_next_ageing(void **state) {
+	struct fixture *f = *state;
+	static const time_ns_t late_ns[] = {
+		16 * NS_PER_S, 61 * NS_PER_S, 3600 * NS_PER_S, 10 * 3600 * NS_PER_S};
+
+	for (unsigned i = 0; i < 4; i++) {
+		time_ns_t now = T0 + i * NS_PER_S;
+		flow_cache_advance(f->cache, now);
+		add(f, packet_of(i, now - late_ns[i]));
+		assert_int_equal(age_all(f, now), 1);
+		assert_int_equal(f->records[i].end, FLOW_END_IDLE);
+	}
+	// A block that an ageing has found empty, too.
+	add(f, packet_of(9, T0 + 5 * NS_PER_S));
+	assert_int_equal(age_all(f, T0 + 100 * NS_PER_S), 1);
+	add(f, packet_of(9, T0 + 50 * NS_PER_S));
+	assert_int_equal(age_all(f, T0 + 100 * NS_PER_S), 1);
+}
+
 static void times_are_exact_across_the_wrap_of_32_bits(void **state) {
 	struct fixture *f = *state;
 	// The low 32 bits of the tick wrap between the two packets.
@@ -441,6 +461,7 @@ int main(void) {
 		T(flow_is_cut_before_its_octets_overflow),
 		T(flow_is_cut_before_its_packets_overflow),
 		T(late_packet_moves_first_and_not_last),
+		T(flow_that_a_late_packet_begins_leaves_with_the_next_ageing),
 		T(times_are_exact_across_the_wrap_of_32_bits),
 		T(silence_of_years_ends_every_flow_with_its_own_times),
 		T(restart_lets_the_clock_go_back),
