@@ -181,11 +181,11 @@ static void choose_victims(struct flow_cache *cache) {
 	}
 	cache->n_victims = n;
 
-	// Steer for two to three looks a victim: fewer, and younger flows than need be are taken;
+	// Steer for three to four looks a victim: fewer, and younger flows than need be are taken;
 	// more, and the walk costs too much. Never beyond the idle timeout: those are due anyway.
-	if (looks > 3 * n)
+	if (looks > 4 * n)
 		cache->evict_age -= cache->evict_age / 16 + (cache->evict_age > 0);
-	else if (looks < 2 * n)
+	else if (looks < 3 * n)
 		cache->evict_age =
 			RTE_MIN(cache->evict_age + cache->evict_age / 16 + 1, cache->idle_ticks);
 }
