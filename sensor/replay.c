@@ -266,8 +266,6 @@ static void fan_out_frames(
 static void meter_frames(
 	struct replay *replay, const struct meter *meter, const struct frame *frames, unsigned n
 ) {
-	struct flow_cache *cache = worker_cache(replay->workers[0]);
-
 	for (unsigned done = 0, end; done < n; done = end) {
 		time_ns_t t = frames[done].time_ns;
 		if (unlikely(!frames[done].filtered && clock_is_due(replay, t)))
@@ -286,7 +284,13 @@ static void meter_frames(
 		if (fans_out(replay))
 			fan_out_frames(replay, meter, frames + done, end - done);
 		else
-			flow_cache_meter(cache, meter, frames + done, end - done, &replay->counts);
+			worker_meter(
+				replay->workers[0],
+				meter,
+				frames + done,
+				end - done,
+				&replay->counts
+			);
 	}
 	replay->n_round += n;
 	if (fans_out(replay) && replay->n_round > ROUND_FRAMES - READ_FRAMES)

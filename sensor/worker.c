@@ -120,6 +120,19 @@ struct ring *worker_records(struct worker *worker) {
 	return worker->records;
 }
 
+void worker_meter(
+	struct worker *worker,
+	const struct meter *meter,
+	const struct frame *frames,
+	unsigned n,
+	struct meter_counts *counts
+) {
+	flow_cache_meter(worker->cache, meter, frames, n, counts);
+	// Most bursts end no flow; then the exporter's sight of the ring is left alone.
+	if (ring_unpublished(worker->records) > 0)
+		ring_publish(worker->records);
+}
+
 void worker_mark(struct worker *worker, uint64_t order, time_ns_t now_ns) {
 	*next_slot(worker) = record_mark(order, ticks_of_ns(now_ns));
 	worker->clock_ns = now_ns;

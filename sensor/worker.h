@@ -44,6 +44,15 @@ void worker_free(struct worker *worker);
 struct flow_cache *worker_cache(struct worker *worker);
 struct ring *worker_records(struct worker *worker);
 
+// Meters frames on the caller's thread, and shows the exporter the records that left. Hot path.
+void worker_meter(
+	struct worker *worker,
+	const struct meter *meter,
+	const struct frame *frames,
+	unsigned n,
+	struct meter_counts *counts
+);
+
 // Begins a new order for the records that follow. Waits while the ring is full.
 void worker_mark(struct worker *worker, uint64_t order, time_ns_t now_ns);
 
