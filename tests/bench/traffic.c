@@ -65,7 +65,7 @@ struct traffic *traffic_new(const struct traffic_config *config) {
 		return NULL;
 	traffic->config = *config;
 	traffic->random = mix(config->seed + 1);
-	traffic->now_ns = 1700000000 * NS_PER_S;
+	traffic->now_ns = TRAFFIC_BEGIN_NS;
 	traffic->zipf_log = log((double)config->n_flows + 1);
 	traffic->octets = map((size_t)TRAFFIC_FRAMES * FRAME_STRIDE);
 	traffic->seen = calloc(config->n_flows / 64 + 1, sizeof(uint64_t));
@@ -198,13 +198,19 @@ const struct frame *traffic_fill(struct traffic *traffic, unsigned n) {
 			.wire_bytes = 14 + length,
 			.time_ns = traffic->now_ns,
 		};
-		if (traffic->config.out_of_cache) {
-			_mm_clflush(octets);
-			_mm_clflush(octets + 64);
-		}
+	}
+	traffic_flush(traffic);
+	return traffic->frames;
+}
+
+void traffic_flush(const struct traffic *traffic) {
+	if (!traffic->config.out_of_cache)
+		return;
+	for (unsigned i = 0; i < TRAFFIC_FRAMES; i++) {
+		_mm_clflush(traffic->octets + (size_t)i * FRAME_STRIDE);
+		_mm_clflush(traffic->octets + (size_t)i * FRAME_STRIDE + 64);
 	}
 	_mm_mfence();
-	return traffic->frames;
 }
 
 const struct traffic_truth *traffic_truth(const struct traffic *traffic) {

@@ -12,11 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clock.h"
 #include "frame.h"
 
 enum {
 	TRAFFIC_FRAMES = 8192, // in a chunk, at most
 };
+
+#define TRAFFIC_BEGIN_NS (1700000000 * NS_PER_S) // 2023-11-14
 
 enum traffic_kind {
 	TRAFFIC_UNIFORM, // each packet of any flow of `n_flows`
@@ -49,7 +52,10 @@ void traffic_free(struct traffic *traffic);
 void traffic_set_kind(struct traffic *traffic, enum traffic_kind kind);
 
 // Makes the next `n` frames. They are the traffic's until its next call. Packets are 50 ns
-// apart, and the first is at 2023-11-14.
+// apart, beginning at TRAFFIC_BEGIN_NS.
 const struct frame *traffic_fill(struct traffic *traffic, unsigned n);
+
+// Takes the octets of the frames out of the caches again, where they are to be out of them.
+void traffic_flush(const struct traffic *traffic);
 
 const struct traffic_truth *traffic_truth(const struct traffic *traffic);
