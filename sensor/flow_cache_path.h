@@ -247,6 +247,7 @@ ask_bucket(const struct flow_cache *cache, struct in_flight *item) {
 	rte_prefetch0(item->bucket);
 }
 
+// Packet `n` of the pipeline, and behind it those of its group that follow.
 static inline struct in_flight *in_flight(struct flow_cache *cache, uint64_t n) {
 	return &cache->window[n % PIPELINE_WINDOW];
 }
@@ -258,25 +259,28 @@ static inline struct in_flight *in_flight(struct flow_cache *cache, uint64_t n) 
 // table has been walked: one after the other, with a packet parsed between them, only as many
 // walks are under way as packets fit into the reorder buffer, which is two. For the same reason
 // a group is no longer than it is: of what it asks for, some would wait.
-static inline __attribute__((always_inline)) void step(struct flow_cache *cache) {
+[[gnu::noinline]] static void step(struct flow_cache *cache) {
 	uint64_t n = cache->n_asked;
+	struct in_flight *group = in_flight(cache, n);
 
-	for (uint32_t i = 0; i < PIPELINE_GROUP; i++)
-		ask_bucket(cache, in_flight(cache, n + i));
+	for (unsigned i = 0; i < PIPELINE_GROUP; i++)
+		ask_bucket(cache, &group[i]);
 	cache->n_asked = n + PIPELINE_GROUP;
 	if (unlikely(n < PIPELINE_GROUP))
 		return;
-	for (uint32_t i = 0; i < PIPELINE_GROUP; i++)
-		match_packet(cache, in_flight(cache, n - PIPELINE_GROUP + i));
+
+	group = in_flight(cache, n - PIPELINE_GROUP);
+	for (unsigned i = 0; i < PIPELINE_GROUP; i++)
+		match_packet(cache, &group[i]);
 	cache->n_matched = n;
 	if (unlikely(n < 2 * PIPELINE_GROUP))
 		return;
 
 	uint64_t octets = 0;
-	for (uint32_t i = 0; i < PIPELINE_GROUP; i++) {
-		const struct in_flight *item = in_flight(cache, n - 2 * PIPELINE_GROUP + i);
-		count_packet(cache, item);
-		octets += item->packet.octets;
+	group = in_flight(cache, n - 2 * PIPELINE_GROUP);
+	for (unsigned i = 0; i < PIPELINE_GROUP; i++) {
+		count_packet(cache, &group[i]);
+		octets += group[i].packet.octets;
 	}
 	cache->n_counted = n - PIPELINE_GROUP;
 	cache->stats.packets += PIPELINE_GROUP;
@@ -292,20 +296,27 @@ meter(struct flow_cache *cache,
 	uint64_t wire_bytes = 0, octets = 0;
 	const struct meter own = *meter; // in registers: no store of the loop is to it
 	const struct frame *end = frames + n;
+	const struct frame *asked = RTE_MIN(frames + PIPELINE_GROUP, end); // for whose headers
 	uint64_t at = cache->n_pushed;
+	struct in_flight *item = in_flight(cache, at);
 
-	for (unsigned i = 0; i < RTE_MIN(n, METER_PREFETCH_FRAMES + 0u); i++)
-		meter_prefetch(&frames[i]);
-	for (const struct frame *frame = frames; frame < end; frame++) {
-		struct packet *packet = &in_flight(cache, at)->packet;
-
-		meter_prefetch(RTE_MIN(frame + METER_PREFETCH_FRAMES, end - 1));
+	for (const struct frame *frame = frames; frame < asked; frame++)
+		meter_prefetch(frame);
+	for (const struct frame *frame = frames, *next = frames; frame < end; frame++) {
+		if (unlikely(frame == next)) { // a group begins: ask for the one behind it
+			next = asked;
+			for (; asked < RTE_MIN(next + PIPELINE_GROUP, end); asked++)
+				meter_prefetch(asked);
+		}
 		wire_bytes += frame->wire_bytes;
-		if (unlikely(!meter_frame(&own, &cache->secret, frame, packet, counts)))
+		if (unlikely(!meter_frame(&own, &cache->secret, frame, &item->packet, counts)))
 			continue;
-		octets += packet->octets;
-		if (unlikely(++at % PIPELINE_GROUP == 0))
+		octets += item->packet.octets;
+		item++;
+		if (unlikely(++at % PIPELINE_GROUP == 0)) {
 			step(cache);
+			item = in_flight(cache, at);
+		}
 	}
 	cache->n_pushed = at;
 	counts->received.packets += n;

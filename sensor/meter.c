@@ -2,6 +2,10 @@
 
 #include <rte_common.h>
 
+enum {
+	PREFETCH_FRAMES = 8, // frames ahead: their headers may be in memory
+};
+
 static void count(struct ledger_count *counter, const struct frame *frame) {
 	counter->packets++;
 	counter->bytes += frame->wire_bytes;
@@ -41,7 +45,7 @@ unsigned meter_parse(
 
 	counts->received.packets += n;
 	for (unsigned i = 0; i < n; i++) {
-		meter_prefetch(&frames[RTE_MIN(i + METER_PREFETCH_FRAMES, n - 1)]);
+		meter_prefetch(&frames[RTE_MIN(i + PREFETCH_FRAMES, n - 1)]);
 		counts->received.bytes += frames[i].wire_bytes;
 		if (meter_frame(meter, secret, &frames[i], &packets[n_packets], counts))
 			counts->metered_octets += packets[n_packets++].octets;

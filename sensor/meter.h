@@ -31,10 +31,6 @@ struct meter_counts {
 	uint64_t metered_octets;                             // of IP
 };
 
-enum {
-	METER_PREFETCH_FRAMES = 8, // frames ahead: their headers may be in memory
-};
-
 // Parses `n` frames into `packets`, of which there must be as many, hashes them, and adds what
 // became of them to `counts`. Returns how many packets there are.
 unsigned meter_parse(

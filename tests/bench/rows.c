@@ -7,6 +7,7 @@
 
 // The goals in Mpps are those of a machine on which p is 6.5 ns and q 9.5 ns.
 const struct row rows[] = {
+	{"uniform-2k", TRAFFIC_UNIFORM, 2 * K, 4 * K, {0}, {0}}, // all in the first-level caches
 	{"uniform-64k", TRAFFIC_UNIFORM, 64 * K, 128 * K, {3.0, 0, 45}, {1.85, 0, 75}},
 	{"uniform-1m", TRAFFIC_UNIFORM, M, 2 * M, {0, 2.6, 30}, {0, 1.25, 50}},
 	{"uniform-8m", TRAFFIC_UNIFORM, 8 * M, 10 * M, {0, 3.7, 22}, {0, 2.0, 36}},
