@@ -92,6 +92,15 @@ static bool start(struct session *session) {
 	bool progress = options->progress == PROGRESS_ALWAYS
 			|| (options->progress == PROGRESS_AUTO && isatty(STDERR_FILENO));
 
+	struct flow_secret secret = flow_secret_fixed;
+	int rc = options->random_secret ? flow_secret_random(&secret) : 0;
+	if (rc < 0) {
+		fprintf(stderr,
+			"weir replay: no random secret: %s; use --hash-secret fixed\n",
+			strerror(-rc));
+		return false;
+	}
+
 	session->replay = replay_new(&(struct replay_config){
 		.files = options->files,
 		.n_files = options->n_files,
@@ -101,7 +110,7 @@ static bool start(struct session *session) {
 		.active_timeout_ns = options->active_timeout_ns,
 		.idle_timeout_ns = options->idle_timeout_ns,
 		.speed = options->speed,
-		.secret = flow_secret_fixed,
+		.secret = secret,
 		.on_progress = progress ? on_progress : NULL,
 		.on_error = on_file_error,
 		.arg = session,

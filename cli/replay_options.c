@@ -27,6 +27,7 @@ static const char help[] =
 	"      --cache-entries N       flows held at once  [1048576]\n"
 	"      --cache-memory SIZE     the same by memory, such as 1GiB\n"
 	"  -w, --workers N             threads with a flow cache each  [1]\n"
+	"      --hash-secret WHICH     fixed repeats exactly, random per run  [fixed]\n"
 	"      --speed FACTOR          1 = as captured, 10 = ten times, max  [max]\n"
 	"  -f, --filter 'BPF'          meter only what matches, as in tcpdump\n"
 	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
@@ -48,6 +49,7 @@ enum option_id {
 	OPT_LEDGER = 256,
 	OPT_ENTRIES,
 	OPT_MEMORY,
+	OPT_HASH_SECRET,
 	OPT_SPEED,
 	OPT_EXPORT_RATE,
 	OPT_DATAGRAM_SIZE,
@@ -65,6 +67,7 @@ static const struct option long_options[] = {
 	{"cache-entries", required_argument, NULL, OPT_ENTRIES},
 	{"cache-memory", required_argument, NULL, OPT_MEMORY},
 	{"workers", required_argument, NULL, OPT_WORKERS},
+	{"hash-secret", required_argument, NULL, OPT_HASH_SECRET},
 	{"speed", required_argument, NULL, OPT_SPEED},
 	{"filter", required_argument, NULL, OPT_FILTER},
 	{"export-rate", required_argument, NULL, OPT_EXPORT_RATE},
@@ -174,6 +177,7 @@ static int parse_option(struct replay_options *options, int id, const char *arg)
 	static const char *const prints[] = {"text", "csv", "json", NULL};
 	static const char *const ledgers[] = {"text", "json", "none", NULL};
 	static const char *const progresses[] = {"auto", "always", "never", NULL};
+	static const char *const secrets[] = {"fixed", "random", NULL};
 	uint64_t value;
 	int rc;
 
@@ -222,6 +226,11 @@ static int parse_option(struct replay_options *options, int id, const char *arg)
 		rc = whole("workers", arg, 1, REPLAY_MAX_WORKERS, &value);
 		if (rc == 0)
 			options->n_workers = (unsigned)value;
+		return rc;
+	case OPT_HASH_SECRET:
+		rc = one_of("hash-secret", arg, secrets, "fixed or random");
+		if (rc >= 0)
+			options->random_secret = rc == 1;
 		return rc;
 	case OPT_SPEED:
 		return speed(arg, &options->speed);

@@ -37,7 +37,8 @@ struct replay_options {
 	time_ns_t template_interval_ns;
 	uint32_t n_flows;
 	unsigned n_workers;
-	double speed; // 0 = as fast as possible
+	bool random_secret; // of the flow hash; else the fixed one
+	double speed;       // 0 = as fast as possible
 	const char *filter;
 	uint32_t source_id;
 	uint32_t datagrams_per_s; // 0 = no limit

@@ -69,7 +69,7 @@ struct flow_cache_stats {
 	uint64_t record_octets;  // packets = record_packets + those of the flows still cached
 };
 
-// Octets of memory that flow_cache_init() needs, about 93 a flow; 0 where `config` is out of
+// Octets of memory that flow_cache_init() needs, about 95 a flow; 0 where `config` is out of
 // range.
 size_t flow_cache_size(const struct flow_cache_config *config);
 

@@ -60,6 +60,7 @@ def test_every_wrong_option_names_itself_and_the_remedy():
         (("--cache-memory=much", "f"), ("--cache-memory much", "1GiB")),
         (("--workers=0", "f"), ("--workers 0", "1 to 64")),
         (("--workers=65", "f"), ("--workers 65", "1 to 64")),
+        (("--hash-secret=mine", "f"), ("--hash-secret mine", "fixed or random")),
         (("--speed=0", "f"), ("--speed 0", "max")),
         (("--speed=fast", "f"), ("--speed fast", "max")),
         (("--source-id=0", "f"), ("--source-id 0",)),
@@ -194,6 +195,13 @@ def test_any_number_of_workers_gives_the_same_records():
     one = counted(1)
     for n in (2, 3, 8):
         assert counted(n) == one, n
+
+
+def test_a_random_secret_changes_no_record():
+    def counted(which):
+        return collections.Counter(
+            tuple(r.items()) for r in printed(f"--hash-secret={which}", CAPTURE))
+    assert counted("random") == counted("fixed")
 
 
 def test_compressed_piped_and_plain_give_the_same():
