@@ -7,12 +7,4 @@ static bool here(void) {
 	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 }
 
-const struct flow_cache_path flow_cache_path_avx2 = {
-	.name = "avx2",
-	.here = here,
-	.meter = meter,
-	.push = push,
-	.drain = drain,
-	.match = match,
-	.key_equal = equal,
-};
+const struct flow_cache_path flow_cache_path_avx2 = FLOW_CACHE_PATH("avx2");

@@ -8,12 +8,4 @@ static bool here(void) {
 	       && __builtin_cpu_supports("bmi2");
 }
 
-const struct flow_cache_path flow_cache_path_avx512 = {
-	.name = "avx512",
-	.here = here,
-	.meter = meter,
-	.push = push,
-	.drain = drain,
-	.match = match,
-	.key_equal = equal,
-};
+const struct flow_cache_path flow_cache_path_avx512 = FLOW_CACHE_PATH("avx512");

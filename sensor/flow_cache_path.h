@@ -359,3 +359,9 @@ static uint32_t match(const struct bucket *bucket, uint16_t tag) {
 static bool equal(const struct flow_key *a, const struct flow_key *b) {
 	return key_equal(a, b);
 }
+
+#define FLOW_CACHE_PATH(text)                                                                      \
+	{                                                                                          \
+		.name = (text), .here = here, .meter = meter, .push = push, .drain = drain,        \
+		.match = match, .key_equal = equal,                                                \
+	}

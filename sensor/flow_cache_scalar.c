@@ -6,12 +6,4 @@ static bool here(void) {
 	return true;
 }
 
-const struct flow_cache_path flow_cache_path_scalar = {
-	.name = "scalar",
-	.here = here,
-	.meter = meter,
-	.push = push,
-	.drain = drain,
-	.match = match,
-	.key_equal = equal,
-};
+const struct flow_cache_path flow_cache_path_scalar = FLOW_CACHE_PATH("scalar");

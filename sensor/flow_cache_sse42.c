@@ -7,12 +7,4 @@ static bool here(void) {
 	return __builtin_cpu_supports("sse4.2") != 0;
 }
 
-const struct flow_cache_path flow_cache_path_sse42 = {
-	.name = "sse4.2",
-	.here = here,
-	.meter = meter,
-	.push = push,
-	.drain = drain,
-	.match = match,
-	.key_equal = equal,
-};
+const struct flow_cache_path flow_cache_path_sse42 = FLOW_CACHE_PATH("sse4.2");
