@@ -155,10 +155,10 @@ bool subject_conserved(struct subject *subject) {
 	flow_cache_stats(subject->cache, &stats);
 	for (unsigned end = 0; end < FLOW_END_COUNT; end++)
 		n_records += stats.records[end];
-	return same(subject, "packets in records", subject->record_packets, truth->packets)
-	       & same(subject, "octets in records", subject->record_octets, truth->octets)
-	       & same(subject, "packets counted", stats.packets, truth->packets)
-	       & same(subject, "frames received", subject->counts.received.packets, truth->packets)
-	       & same(subject, "records read", subject->n_records, n_records)
-	       & same(subject, "flows left", stats.flows, 0);
+	bool good = same(subject, "packets in records", subject->record_packets, truth->packets);
+	good = same(subject, "octets in records", subject->record_octets, truth->octets) && good;
+	good = same(subject, "packets counted", stats.packets, truth->packets) && good;
+	good = same(subject, "frames", subject->counts.received.packets, truth->packets) && good;
+	good = same(subject, "records read", subject->n_records, n_records) && good;
+	return same(subject, "flows left", stats.flows, 0) && good;
 }
