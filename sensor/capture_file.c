@@ -388,10 +388,8 @@ static void apply_filter(const struct capture_file *file, struct frame *frames, 
 			.caplen = frames[i].captured_bytes,
 			.len = frames[i].wire_bytes,
 		};
-		frames[i].filtered =
-			pcap_offline_filter(&file->filter, &header, frames[i].data) == 0;
-		if (frames[i].filtered)
-			frames[i].captured_bytes = 0;
+		if (pcap_offline_filter(&file->filter, &header, frames[i].data) == 0)
+			frame_set_mark(&frames[i], FRAME_FILTERED);
 	}
 }
 

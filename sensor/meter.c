@@ -18,8 +18,8 @@ bool meter_by_rules(
 	struct packet *packet,
 	struct meter_counts *counts
 ) {
-	if (frame->filtered) {
-		count(&counts->filtered, frame);
+	if (frame->mark != FRAME_PLAIN) {
+		count(&counts->marked[frame->mark], frame);
 		return false;
 	}
 	enum packet_verdict verdict = packet_parse(
@@ -56,8 +56,10 @@ unsigned meter_parse(
 struct ledger_count meter_counts_metered(const struct meter_counts *counts) {
 	struct ledger_count metered = counts->received;
 
-	metered.packets -= counts->filtered.packets;
-	metered.bytes -= counts->filtered.bytes;
+	for (unsigned mark = FRAME_PLAIN + 1; mark < FRAME_MARK_COUNT; mark++) {
+		metered.packets -= counts->marked[mark].packets;
+		metered.bytes -= counts->marked[mark].bytes;
+	}
 	for (unsigned verdict = 0; verdict < PACKET_VERDICT_COUNT; verdict++) {
 		metered.packets -= counts->unmetered[verdict].packets;
 		metered.bytes -= counts->unmetered[verdict].bytes;

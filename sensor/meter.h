@@ -25,8 +25,8 @@ struct meter {
 
 // What became of frames.
 struct meter_counts {
-	struct ledger_count received; // packets and octets on the wire
-	struct ledger_count filtered;
+	struct ledger_count received;                        // packets and octets on the wire
+	struct ledger_count marked[FRAME_MARK_COUNT];        // by mark, FRAME_PLAIN unused
 	struct ledger_count unmetered[PACKET_VERDICT_COUNT]; // by reason, PACKET_METERED unused
 	uint64_t metered_octets;                             // of IP
 };
@@ -41,6 +41,12 @@ unsigned meter_parse(
 	struct packet *packets,
 	struct meter_counts *counts
 );
+
+// A short lower-case name for the ledger, such as "filtered" or "duplicate".
+const char *meter_mark_name(enum frame_mark mark);
+
+// Adds to `ledger` every reason for which frames were not metered.
+void meter_counts_reasons(const struct meter_counts *counts, struct ledger *ledger);
 
 // Frames that became packets, and their octets on the wire.
 struct ledger_count meter_counts_metered(const struct meter_counts *counts);
@@ -69,7 +75,7 @@ static inline __attribute__((always_inline)) bool meter_frame(
 	struct packet *packet,
 	struct meter_counts *counts
 ) {
-	// Of a filtered frame nothing is said to be captured, and so it is not plain.
+	// Of a marked frame nothing is said to be captured, and so it is not plain.
 	if (unlikely(
 		    meter->link != LINK_ETHERNET
 		    || !packet_parse_plain(packet, frame->data, frame->captured_bytes, secret)

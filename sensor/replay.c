@@ -268,16 +268,16 @@ static void meter_frames(
 ) {
 	for (unsigned done = 0, end; done < n; done = end) {
 		time_ns_t t = frames[done].time_ns;
-		if (unlikely(!frames[done].filtered && clock_is_due(replay, t)))
+		if (unlikely(frames[done].mark == FRAME_PLAIN && clock_is_due(replay, t)))
 			step_clock(replay, t);
 		for (end = done + 1; end < n; end++)
 			if (unlikely(
-				    !frames[end].filtered
+				    frames[end].mark == FRAME_PLAIN
 				    && clock_is_due(replay, frames[end].time_ns)
 			    ))
 				break;
 		if (unlikely(replay->config.speed != 0)) {
-			if (!frames[done].filtered)
+			if (frames[done].mark == FRAME_PLAIN)
 				wait_for(replay, t);
 			end = done + 1;
 		}
@@ -380,9 +380,7 @@ void replay_ledger(const struct replay *replay, struct ledger *ledger) {
 		.metered = meter_counts_metered(counts),
 		.metered_octets = counts->metered_octets,
 	};
-	ledger_add_reason(ledger, "filtered", counts->filtered);
-	for (unsigned verdict = PACKET_METERED + 1; verdict < PACKET_VERDICT_COUNT; verdict++)
-		ledger_add_reason(ledger, packet_verdict_name(verdict), counts->unmetered[verdict]);
+	meter_counts_reasons(counts, ledger);
 
 	for (unsigned i = 0; i < replay->config.n_workers; i++) {
 		struct flow_cache_stats stats;

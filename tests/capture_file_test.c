@@ -381,8 +381,9 @@ static void a_filter_marks_what_does_not_match(void **state) {
 	);
 	assert_non_null(file);
 	assert_int_equal(capture_file_read(file, frames, 4), 2);
-	assert_true(frames[0].filtered);
-	assert_false(frames[1].filtered);
+	assert_int_equal(frames[0].mark, FRAME_FILTERED);
+	assert_int_equal(frames[0].captured_bytes, 0);
+	assert_int_equal(frames[1].mark, FRAME_PLAIN);
 	capture_file_close(file);
 	assert_null(capture_file_open(
 		path, &(struct capture_file_config){.filter = "tcp prot 80"}, error

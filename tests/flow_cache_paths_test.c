@@ -141,8 +141,9 @@ make_burst(struct random *random, enum link_type link, struct frame *frames, tim
 			.captured_bytes = n_bytes,
 			.wire_bytes = n_bytes + random_below(random, 2) * 60,
 			.time_ns = *now_ns - (late ? random_below(random, 2000) * NS_PER_MS : 0),
-			.filtered = random_below(random, 20) == 0,
 		};
+		if (random_below(random, 20) == 0)
+			frame_set_mark(&frames[i], 1 + random_below(random, FRAME_MARK_COUNT - 1));
 	}
 	return n;
 }
@@ -211,7 +212,8 @@ static void compare_paths(enum link_type link, uint64_t seed, unsigned n_bursts)
 		}
 	}
 	if (link == LINK_ETHERNET) { // or the comparison would say little
-		assert_true(want.counts.filtered.packets > 0);
+		for (unsigned i = FRAME_PLAIN + 1; i < FRAME_MARK_COUNT; i++)
+			assert_true(want.counts.marked[i].packets > 0);
 		for (unsigned i = PACKET_METERED + 1; i < PACKET_VERDICT_COUNT; i++)
 			assert_true(want.counts.unmetered[i].packets > 0);
 		for (unsigned end = FLOW_END_IDLE; end < FLOW_END_COUNT; end++)

@@ -107,8 +107,9 @@ static struct path *path_new(const char *name) {
 			.data = octets,
 			.captured_bytes = n,
 			.wire_bytes = n,
-			.filtered = i % 50 == 0,
 		};
+		if (i % 50 == 0)
+			frame_set_mark(&path->odd[i], FRAME_FILTERED);
 	}
 	return path;
 }
