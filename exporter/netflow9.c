@@ -20,6 +20,7 @@ enum {
 	SAMPLING_INTERVAL = 34,
 	SAMPLING_ALGORITHM = 35,
 	DETERMINISTIC = 1,
+	RANDOM = 2,
 };
 
 // How far before the first record an epoch begins: uptime starts at two hours, so that flows
@@ -104,7 +105,8 @@ netflow9_new(const struct netflow9_config *config, netflow9_send_fn send, void *
 	if (config->source_id == 0 || config->datagram_bytes < NETFLOW9_MIN_DATAGRAM_BYTES
 	    || config->datagram_bytes > NETFLOW9_MAX_DATAGRAM_BYTES
 	    || config->template_interval_ms == 0 || config->template_packets == 0
-	    || config->sampling_interval == 0 || send == NULL) {
+	    || config->sampling_interval == 0 || config->sampling_algorithm > RANDOM
+	    || send == NULL) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -113,6 +115,8 @@ netflow9_new(const struct netflow9_config *config, netflow9_send_fn send, void *
 	if (encoder == NULL)
 		return NULL;
 	encoder->config = *config;
+	if (encoder->config.sampling_algorithm == 0)
+		encoder->config.sampling_algorithm = DETERMINISTIC;
 	encoder->send = send;
 	encoder->arg = arg;
 	run_init(&encoder->ipv4, fields_ipv4(), config->datagram_bytes);
@@ -177,7 +181,7 @@ static size_t put_options(
 	wire_put32(out + at + 8, encoder->config.sampling_interval);
 	at += 12;
 	if (n_fields > 1)
-		out[at++] = DETERMINISTIC;
+		out[at++] = encoder->config.sampling_algorithm;
 	encoder->n_others += 2;
 	return end_flowset(out, begin, at);
 }

@@ -35,6 +35,7 @@ struct netflow9_config {
 	uint32_t template_interval_ms; // templates and options again after this time ...
 	uint32_t template_packets;     // ... or this many export packets, whichever is first
 	uint32_t sampling_interval;    // 1 = every packet
+	uint8_t sampling_algorithm;    // SAMPLING_ALGORITHM: 1 deterministic (0 too), 2 random
 };
 
 struct netflow9_stats {

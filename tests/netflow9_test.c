@@ -149,6 +149,7 @@ static void wrong_settings_are_refused(void **state) {
 		fixture.config,
 		fixture.config,
 		fixture.config,
+		fixture.config,
 		fixture.config};
 	wrong[0].source_id = 0;
 	wrong[1].datagram_bytes = NETFLOW9_MIN_DATAGRAM_BYTES - 1;
@@ -156,7 +157,8 @@ static void wrong_settings_are_refused(void **state) {
 	wrong[3].template_interval_ms = 0;
 	wrong[4].template_packets = 0;
 	wrong[5].sampling_interval = 0;
-	for (unsigned i = 0; i < 6; i++) {
+	wrong[6].sampling_algorithm = 3;
+	for (unsigned i = 0; i < 7; i++) {
 		errno = 0;
 		assert_null(netflow9_new(&wrong[i], receive, &fixture));
 		assert_int_equal(errno, EINVAL);
@@ -378,6 +380,17 @@ static void sampling_is_announced_in_both_forms_also_when_every_packet_counts(vo
 	netflow9_flush(fixture.encoder, MS_2026);
 	assert_int_equal(fixture.decoder.sampling_intervals[0], 1000);
 	assert_int_equal(fixture.decoder.sampling_intervals[1], 1000);
+	assert_int_equal(fixture.decoder.sampling_algorithm, 1);
+	end(&fixture);
+
+	begin(&fixture);
+	fixture.config.sampling_interval = 10;
+	fixture.config.sampling_algorithm = 2;
+	open_encoder(&fixture);
+	add(&fixture, MS_2026, MS_2026, MS_2026);
+	netflow9_flush(fixture.encoder, MS_2026);
+	assert_int_equal(fixture.decoder.sampling_intervals[1], 10);
+	assert_int_equal(fixture.decoder.sampling_algorithm, 2);
 	end(&fixture);
 }
 
