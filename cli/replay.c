@@ -65,7 +65,8 @@ static bool open_sinks(struct session *session) {
 						.template_interval_ms = (uint32_t
 						)(options->template_interval_ns / NS_PER_MS),
 						.template_packets = 4800,
-						.sampling_interval = 1,
+						.sampling_interval = options->sampling.interval,
+						.sampling_algorithm = options->sampling.algorithm,
 					},
 				.datagrams_per_s = options->datagrams_per_s,
 				.wait = true,
@@ -105,6 +106,11 @@ static bool start(struct session *session) {
 		.files = options->files,
 		.n_files = options->n_files,
 		.filter = options->filter,
+		.duplicate_window_ns = options->copies.window_ns,
+		.duplicate_copies = options->copies.most,
+		.duplicate_routed = options->copies.routed,
+		.sampling_algorithm = options->sampling.algorithm,
+		.sampling_interval = options->sampling.interval,
 		.n_workers = options->n_workers,
 		.n_flows = options->n_flows,
 		.active_timeout_ns = options->active_timeout_ns,
@@ -129,7 +135,7 @@ static bool start(struct session *session) {
 		.collectors = session->collectors,
 		.n_collectors = options->n_collectors,
 		.print = session->print,
-		.sampling_rate = 1,
+		.sampling_rate = options->sampling.interval,
 	});
 	if (session->exporter == NULL) {
 		fprintf(stderr, "weir replay: cannot start the exporter: %s\n", strerror(errno));

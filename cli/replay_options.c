@@ -30,6 +30,9 @@ static const char help[] =
 	"      --hash-secret WHICH     fixed repeats exactly, random per run  [fixed]\n"
 	"      --speed FACTOR          1 = as captured, 10 = ten times, max  [max]\n"
 	"  -f, --filter 'BPF'          meter only what matches, as in tcpdump\n"
+	"  -d, --deduplicate WINDOW    count second copies of a packet apart, such as 5ms\n"
+	"                              [,routed] [,copies=N]\n"
+	"  -s, --sample [random:]N     meter one packet of N\n"
 	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
 	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
 	"      --template-interval T   templates again after this time  [30s]\n"
@@ -45,6 +48,8 @@ enum option_id {
 	OPT_IDLE = 'i',
 	OPT_WORKERS = 'w',
 	OPT_FILTER = 'f',
+	OPT_DEDUPLICATE = 'd',
+	OPT_SAMPLE = 's',
 	OPT_HELP = 'h',
 	OPT_LEDGER = 256,
 	OPT_ENTRIES,
@@ -70,6 +75,8 @@ static const struct option long_options[] = {
 	{"hash-secret", required_argument, NULL, OPT_HASH_SECRET},
 	{"speed", required_argument, NULL, OPT_SPEED},
 	{"filter", required_argument, NULL, OPT_FILTER},
+	{"deduplicate", required_argument, NULL, OPT_DEDUPLICATE},
+	{"sample", required_argument, NULL, OPT_SAMPLE},
 	{"export-rate", required_argument, NULL, OPT_EXPORT_RATE},
 	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE},
 	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL},
@@ -237,6 +244,14 @@ static int parse_option(struct replay_options *options, int id, const char *arg)
 	case OPT_FILTER:
 		options->filter = arg;
 		return 0;
+	case OPT_DEDUPLICATE:
+		if (packet_options_copies(arg, &options->copies) < 0)
+			return mistake("--deduplicate %s: %s", arg, PACKET_OPTIONS_COPIES);
+		return 0;
+	case OPT_SAMPLE:
+		if (packet_options_sampling(arg, &options->sampling) < 0)
+			return mistake("--sample %s: %s", arg, PACKET_OPTIONS_SAMPLING);
+		return 0;
 	case OPT_EXPORT_RATE:
 		rc = whole("export-rate", arg, 0, 100000000, &value);
 		if (rc == 0)
@@ -282,11 +297,12 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 		.template_interval_ns = 30 * NS_PER_S,
 		.n_flows = 1 << 20,
 		.n_workers = 1,
+		.sampling = {.algorithm = SAMPLER_DETERMINISTIC, .interval = 1},
 		.source_id = 1,
 		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
 	};
 	opterr = 0;
-	while ((id = getopt_long(argc, argv, ":c:p:a:i:w:f:h", long_options, NULL)) != -1) {
+	while ((id = getopt_long(argc, argv, ":c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
 		if (id == OPT_HELP) {
 			fputs(help, stdout);
 			return 1;

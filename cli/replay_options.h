@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "packet_options.h"
 #include "print.h"
 
 enum {
@@ -40,6 +41,8 @@ struct replay_options {
 	bool random_secret; // of the flow hash; else the fixed one
 	double speed;       // 0 = as fast as possible
 	const char *filter;
+	struct copies_options copies;
+	struct sampling_options sampling;
 	uint32_t source_id;
 	uint32_t datagrams_per_s; // 0 = no limit
 	uint16_t datagram_bytes;  // 0 = the collector's default

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <string.h>
 
 const char *flow_end_name(enum flow_end end) {
 	static const char *const names[FLOW_END_COUNT] = {
@@ -41,6 +42,26 @@ static bool equal(uint64_t left, uint64_t right, const char *what, char *error) 
 	return false;
 }
 
+// Duplicates by reason and by pairs of ports, which are counted apart.
+static bool duplicates_equal(const struct ledger *ledger, char *error) {
+	struct ledger_count by_reason = {0}, by_pair = {0};
+
+	for (unsigned i = 0; i < ledger->n_reasons; i++)
+		if (strcmp(ledger->reasons[i].name, "duplicate") == 0)
+			by_reason = ledger->reasons[i].count;
+	for (unsigned i = 0; i < ledger->n_duplicates; i++) {
+		by_pair.packets += ledger->duplicates[i].count.packets;
+		by_pair.bytes += ledger->duplicates[i].count.bytes;
+	}
+	return equal(by_reason.packets,
+		     by_pair.packets,
+		     "duplicate packets and those by ports",
+		     error)
+	       && equal(
+		       by_reason.bytes, by_pair.bytes, "duplicate bytes and those by ports", error
+	       );
+}
+
 int ledger_check(const struct ledger *ledger, char *error) {
 	struct ledger_count sum = ledger->metered;
 
@@ -54,6 +75,9 @@ int ledger_check(const struct ledger *ledger, char *error) {
 		   "packets received and accounted for",
 		   error)
 	    || !equal(ledger->received.bytes, sum.bytes, "bytes received and accounted for", error))
+		return -EBADMSG;
+
+	if (!duplicates_equal(ledger, error))
 		return -EBADMSG;
 
 	// What still runs is not in a record yet: the sums meet when the cache is empty.
@@ -108,6 +132,20 @@ int ledger_print_text(const struct ledger *ledger, FILE *out) {
 	for (unsigned i = 0; i < ledger->n_reasons; i++)
 		if (ledger->reasons[i].count.packets > 0)
 			text_count(out, "  ", ledger->reasons[i].name, ledger->reasons[i].count);
+	for (unsigned i = 0; i < ledger->n_duplicates; i++) {
+		const struct ledger_pair *pair = &ledger->duplicates[i];
+		fprintf(out,
+			"    duplicate: port %-5u then %-5u %8" PRIu64 " packets %18" PRIu64
+			" bytes\n",
+			pair->first_if,
+			pair->second_if,
+			pair->count.packets,
+			pair->count.bytes);
+	}
+	if (ledger->duplicates_forgotten > 0)
+		fprintf(out,
+			"    %" PRIu64 " packets were forgotten before their copy could come\n",
+			ledger->duplicates_forgotten);
 
 	fprintf(out,
 		"%-26s %15" PRIu64 " records %18" PRIu64 " bytes of IP in %" PRIu64 " packets\n",
@@ -179,7 +217,20 @@ int ledger_print_json(const struct ledger *ledger, FILE *out) {
 			fputc(',', out);
 		json_count(out, ledger->reasons[i].name, ledger->reasons[i].count);
 	}
-	fprintf(out, "},\"records\":%" PRIu64 ",\"records_by_end\":{", ledger_records(ledger));
+	fprintf(out, "},\"duplicates\":[");
+	for (unsigned i = 0; i < ledger->n_duplicates; i++) {
+		const struct ledger_pair *pair = &ledger->duplicates[i];
+		fprintf(out,
+			"%s{\"first_if\":%u,\"second_if\":%u,\"packets\":%" PRIu64
+			",\"bytes\":%" PRIu64 "}",
+			i > 0 ? "," : "",
+			pair->first_if,
+			pair->second_if,
+			pair->count.packets,
+			pair->count.bytes);
+	}
+	fprintf(out, "],\"duplicates_forgotten\":%" PRIu64, ledger->duplicates_forgotten);
+	fprintf(out, ",\"records\":%" PRIu64 ",\"records_by_end\":{", ledger_records(ledger));
 	for (unsigned end = FLOW_END_NONE + 1; end < FLOW_END_COUNT; end++)
 		fprintf(out,
 			"%s\"%s\":%" PRIu64,

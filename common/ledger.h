@@ -29,6 +29,13 @@ struct ledger_reason {
 	struct ledger_count count;
 };
 
+// Second copies of packets, by the ports that saw the first and the second one.
+struct ledger_pair {
+	uint16_t first_if;
+	uint16_t second_if; // 0 = one of the many ports that are not told apart
+	struct ledger_count count;
+};
+
 struct ledger_loss {
 	const char *name;
 	uint64_t records;
@@ -50,6 +57,9 @@ struct ledger {
 	uint64_t metered_octets; // of IP
 	struct ledger_reason reasons[LEDGER_MAX_REASONS];
 	unsigned n_reasons;
+	const struct ledger_pair *duplicates; // add up to the reason "duplicate"
+	unsigned n_duplicates;
+	uint64_t duplicates_forgotten; // packets given up before their window was over
 
 	uint64_t records[FLOW_END_COUNT];
 	uint64_t record_packets;

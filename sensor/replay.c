@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -12,6 +13,7 @@
 #include <rte_common.h>
 
 #include "capture_file.h"
+#include "duplicate.h"
 #include "packet.h"
 #include "worker.h"
 
@@ -48,6 +50,11 @@ struct replay {
 
 	struct meter_counts counts;
 
+	struct duplicate *duplicate; // NULL = not asked for
+	size_t duplicate_bytes;
+	struct duplicate_stats duplicates;
+	struct sampler sampler;
+
 	uint64_t bytes_before; // of the files that are done
 	uint64_t bytes_total;
 	uint64_t next_progress;
@@ -68,6 +75,37 @@ static bool fans_out(const struct replay *replay) {
 	return replay->config.n_workers > 1;
 }
 
+// The memory of what may be seen again. Returns 0 or a negative errno.
+static int open_duplicate(struct replay *replay) {
+	struct duplicate_config config = {
+		.window_ns = replay->config.duplicate_window_ns,
+		.n_packets = duplicate_packets_of(replay->config.duplicate_window_ns),
+		.copies = replay->config.duplicate_copies,
+		.routed = replay->config.duplicate_routed,
+		.place = replay->config.secret,
+	};
+
+	if (config.window_ns == 0)
+		return 0;
+	for (unsigned i = 0; i < 2; i++) {
+		int rc = flow_secret_random(&config.digest[i]);
+		if (rc < 0)
+			return rc;
+	}
+	size_t bytes = duplicate_size(&config);
+	if (bytes == 0)
+		return -EINVAL;
+	void *memory =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	// Advice: without huge pages it is slower, not wrong.
+	(void)madvise(memory, bytes, MADV_HUGEPAGE);
+	replay->duplicate = duplicate_init(memory, &config);
+	replay->duplicate_bytes = bytes;
+	return 0;
+}
+
 struct replay *replay_new(const struct replay_config *config) {
 	if (config->n_workers < 1 || config->n_workers > REPLAY_MAX_WORKERS || config->n_files < 1
 	    || !(config->speed >= 0)) {
@@ -80,6 +118,19 @@ struct replay *replay_new(const struct replay_config *config) {
 		return NULL;
 	replay->config = *config;
 	replay->late_ns = RTE_MIN(RTE_MAX(config->idle_timeout_ns, NS_PER_S), 3600 * NS_PER_S);
+
+	sampler_init(
+		&replay->sampler,
+		config->sampling_algorithm,
+		RTE_MAX(config->sampling_interval, 1u),
+		config->secret.words[0]
+	);
+	int rc = open_duplicate(replay);
+	if (rc < 0) {
+		replay_free(replay);
+		errno = -rc;
+		return NULL;
+	}
 
 	struct flow_cache_config cache = {
 		.n_flows = config->n_flows / config->n_workers,
@@ -105,6 +156,8 @@ void replay_free(struct replay *replay) {
 		return;
 	for (unsigned i = 0; i < replay->config.n_workers; i++)
 		worker_free(replay->workers[i]);
+	if (replay->duplicate != NULL)
+		munmap(replay->duplicate, replay->duplicate_bytes);
 	free(replay);
 }
 
@@ -262,6 +315,15 @@ static void fan_out_frames(
 		fan_out(replay, &packets[i]);
 }
 
+// Marks what is not to be metered. What has no copy is sampled, so the order matters.
+static void
+mark_frames(struct replay *replay, const struct meter *meter, struct frame *frames, unsigned n) {
+	if (replay->duplicate != NULL)
+		duplicate_mark(replay->duplicate, meter, frames, n);
+	if (replay->config.sampling_interval > 1)
+		sampler_mark(&replay->sampler, frames, n);
+}
+
 // Frames that lie between two steps of the clock go on together.
 static void meter_frames(
 	struct replay *replay, const struct meter *meter, const struct frame *frames, unsigned n
@@ -330,6 +392,7 @@ static bool replay_file(struct replay *replay, unsigned i) {
 	}
 	const struct meter meter = {.link = capture_file_link(capture), .in_if = REPLAY_IN_IF};
 	while ((n = capture_file_read(capture, frames, READ_FRAMES)) > 0 && !stopping(replay)) {
+		mark_frames(replay, &meter, frames, (unsigned)n);
 		meter_frames(replay, &meter, frames, (unsigned)n);
 		report_progress(replay, i, capture);
 	}
@@ -369,6 +432,8 @@ int replay_run(struct replay *replay) {
 	do_task(replay, WORKER_END, replay->clock_ns);
 	for (unsigned i = 0; i < replay->config.n_workers; i++)
 		worker_join(replay->workers[i]);
+	if (replay->duplicate != NULL)
+		duplicate_stats(replay->duplicate, &replay->duplicates);
 	return rc < 0 ? rc : n_broken;
 }
 
@@ -379,6 +444,9 @@ void replay_ledger(const struct replay *replay, struct ledger *ledger) {
 		.received = counts->received,
 		.metered = meter_counts_metered(counts),
 		.metered_octets = counts->metered_octets,
+		.duplicates = replay->duplicates.pairs,
+		.n_duplicates = replay->duplicates.n_pairs,
+		.duplicates_forgotten = replay->duplicates.forgotten,
 	};
 	meter_counts_reasons(counts, ledger);
 

@@ -20,6 +20,7 @@
 #include "flow_key.h"
 #include "ledger.h"
 #include "ring.h"
+#include "sampler.h"
 
 enum {
 	REPLAY_MAX_WORKERS = 64,
@@ -36,9 +37,14 @@ struct replay_progress {
 struct replay_config {
 	char *const *files; // paths, "-" = standard input
 	unsigned n_files;
-	const char *filter; // BPF expression or NULL
-	unsigned n_workers; // 1 to REPLAY_MAX_WORKERS
-	uint32_t n_flows;   // in all caches together
+	const char *filter;            // BPF expression or NULL
+	time_ns_t duplicate_window_ns; // of duplicate.h; 0 = copies count as packets
+	unsigned duplicate_copies;
+	bool duplicate_routed;
+	enum sampler_algorithm sampling_algorithm; // with an interval above 1
+	uint32_t sampling_interval;                // 0 and 1 = every packet
+	unsigned n_workers;                        // 1 to REPLAY_MAX_WORKERS
+	uint32_t n_flows;                          // in all caches together
 	time_ns_t active_timeout_ns;
 	time_ns_t idle_timeout_ns;
 	double speed; // times that of the packets' clock; 0 = as fast as possible
@@ -70,5 +76,6 @@ void replay_stop(struct replay *replay);
 // Whether replay_stop() came before the end.
 bool replay_stopped(const struct replay *replay);
 
-// What replay_run() counted: packets and records, without the sinks.
+// What replay_run() counted: packets and records, without the sinks. The duplicates by ports remain
+// the replay's.
 void replay_ledger(const struct replay *replay, struct ledger *ledger);

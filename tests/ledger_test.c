@@ -26,6 +26,11 @@ static struct ledger balanced(void) {
 	};
 	ledger_add_reason(&ledger, "filtered", (struct ledger_count){1, 50});
 	ledger_add_reason(&ledger, "not_ip", (struct ledger_count){2, 150});
+	static const struct ledger_pair pairs[] = {{1, 2, {1, 60}}, {2, 2, {1, 90}}};
+	ledger_add_reason(&ledger, "duplicate", (struct ledger_count){2, 150});
+	ledger.received = (struct ledger_count){12, 1150};
+	ledger.duplicates = pairs;
+	ledger.n_duplicates = 2;
 	sink = (struct ledger_sink){.name = "a\"b\\c\n", .records = 3, .sent = 1};
 	ledger_sink_add_loss(&sink, "refused", 2);
 	return ledger;
@@ -55,6 +60,7 @@ static void every_sum_that_does_not_hold_is_named(void **state) {
 	BREAKS(ledger.received.packets++, "packets received");
 	BREAKS(ledger.received.bytes++, "bytes received");
 	BREAKS(ledger.reasons[1].count.packets--, "packets received");
+	BREAKS(ledger.n_duplicates--, "duplicate packets");
 	BREAKS(ledger.record_packets--, "packets metered");
 	BREAKS(ledger.record_octets++, "octets metered");
 	BREAKS(ledger.records[FLOW_END_IDLE]++, "records made");
@@ -91,10 +97,14 @@ static void json_names_every_counter_and_escapes_names(void **state) {
 	char *text = printed(ledger_print_json, &ledger);
 	assert_string_equal(
 		text,
-		"{\"received\":{\"packets\":10,\"bytes\":1000},\"metered\":{\"packets\":7,"
+		"{\"received\":{\"packets\":12,\"bytes\":1150},\"metered\":{\"packets\":7,"
 		"\"bytes\":800},"
 		"\"metered_octets\":700,\"not_metered\":{\"filtered\":{\"packets\":1,\"bytes\":50},"
-		"\"not_ip\":{\"packets\":2,\"bytes\":150}},\"records\":3,\"records_by_end\":{"
+		"\"not_ip\":{\"packets\":2,\"bytes\":150},"
+		"\"duplicate\":{\"packets\":2,\"bytes\":150}},\"duplicates\":["
+		"{\"first_if\":1,\"second_if\":2,\"packets\":1,\"bytes\":60},"
+		"{\"first_if\":2,\"second_if\":2,\"packets\":1,\"bytes\":90}],"
+		"\"duplicates_forgotten\":0,\"records\":3,\"records_by_end\":{"
 		"\"idle\":2,"
 		"\"active\":0,\"detected\":0,\"forced\":1,\"resources\":0},\"record_packets\":7,"
 		"\"record_octets\":700,\"cached_flows\":0,\"sinks\":[{\"name\":"
@@ -111,6 +121,7 @@ static void text_says_whether_it_balances(void **state) {
 
 	char *text = printed(ledger_print_text, &ledger);
 	assert_non_null(strstr(text, "not_ip"));
+	assert_non_null(strstr(text, "duplicate: port 1     then 2            1 packets"));
 	assert_non_null(strstr(text, "every packet and every record is accounted for"));
 	free(text);
 	ledger.received.packets++;

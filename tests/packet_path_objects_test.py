@@ -12,10 +12,10 @@ import tap
 
 ARCHIVE = sys.argv[1]
 
-# Where a packet passes from flow_cache_meter() on, whatever becomes of it.
+# Where a packet passes from duplicate_mark(), sampler_mark() and flow_cache_meter() on, whatever becomes of it.
 OBJECTS = (
     "flow_cache", "flow_cache_scalar", "flow_cache_sse42", "flow_cache_avx2", "flow_cache_avx512",
-    "flow_cache_evict", "flow_cache_read", "meter", "packet", "packet_link",
+    "flow_cache_evict", "flow_cache_read", "meter", "packet", "packet_link", "duplicate", "sampler",
 )
 # What they may use besides each other: copies, what a compiler puts in, and what
 # flow_cache_init() needs to choose a path and to say EINVAL.
