@@ -94,7 +94,7 @@ struct ip {
 
 uint32_t duplicate_packets_of(time_ns_t window_ns) {
 	uint64_t ns = (uint64_t)RTE_MIN(RTE_MAX(window_ns, 0), DUPLICATE_MOST_WINDOW_NS);
-	uint64_t wanted = 2 * ns * LINE_RATE / NS_PER_S;
+	uint64_t wanted = 4 * ns * LINE_RATE / NS_PER_S;
 	// Not so few that buckets overflow by chance at the rates of a small network.
 	return (uint32_t)RTE_MIN(RTE_MAX(wanted, UINT64_C(1) << 16), DUPLICATE_MAX_PACKETS + 0ull);
 }

@@ -83,7 +83,8 @@ struct duplicate_stats {
 	struct ledger_pair pairs[DUPLICATE_MOST_PAIRS]; // of ports that have duplicates
 };
 
-// How many packets to remember for a window at 10 GbE line rate, twice over.
+// How many packets to remember for a window at 10 GbE line rate: four times as many as come in it,
+// so that one bucket in thousands is too small by chance.
 uint32_t duplicate_packets_of(time_ns_t window_ns);
 
 // Octets of memory that duplicate_init() needs, 16 a packet; 0 where `config` is out of range.
