@@ -12,6 +12,7 @@ static const struct {
 	const char *what;
 } commands[] = {
 	{"replay", command_replay, "meter capture files and send their flows to collectors"},
+	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
 };
 
 static void usage(FILE *out) {
