@@ -23,7 +23,7 @@ static const char help[] =
 	"\n"
 	"  -p, --port PORT         look at this port, too; may be repeated:\n"
 	"                            eth1             an interface, by the best driver\n"
-	"                            af_packet:eth1   an interface, by the kernel's sockets\n"
+	"                            af_packet:eth1   an interface, by packet sockets\n"
 	"                            af_xdp:eth1      an interface, by AF_XDP\n"
 	"                            0000:03:00.0     a PCI device bound to vfio-pci\n"
 	"                            vdev:STRING      a virtual device of DPDK\n"
@@ -32,8 +32,8 @@ static const char help[] =
 	"      --cache-entries N   flows held at once  [1048576]\n"
 	"      --json              one line of JSON\n"
 	"\n"
-	"Lines begin with ok, with -- (a hint: a run is possible, and could be better) or\n"
-	"with NO, and then end with the command that mends it.\n"
+	"A line begins with ok, with -- (a hint: weir runs, and could run better) or NO,\n"
+	"and then ends with the command that mends it.\n"
 	"Exit status: 0 a live run is possible, 1 it is not, 2 wrong usage.\n";
 
 enum option_id {
