@@ -1,0 +1,44 @@
+// The sandbox: what weir gives up once its ports, sockets and files are open.
+//
+// First the user: from root to one that owns nothing; with it go all capabilities but those asked
+// for, and what could bring them back (the bounding set, set-user-ID programs). Then the system
+// calls: a seccomp filter leaves those that a running sensor makes. Packets come from strangers;
+// whoever finds a way into the parser finds a process that can open, run and change nothing.
+//
+// Threads: call it from the thread that will close the ports, when all threads are started. The
+// user and the filter are every thread's; the capabilities kept are the caller's alone.
+// There is no way back.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	SANDBOX_ERROR_BYTES = 256,
+};
+
+struct sandbox_config {
+	const char *user;      // NULL: weir where there is such a user, or else nobody
+	uint64_t capabilities; // kept by the caller, bit n is capability n
+	bool read_files;       // files may yet be opened for reading
+	bool xdp;              // an af_xdp port is to be closed: bpf(2) and netlink stay
+	bool keep_user;        // the filter alone
+};
+
+struct sandbox_state {
+	char user[64];         // "": it stayed as it was
+	uint64_t capabilities; // what the caller has now
+	// Other threads that hold capabilities. 0 after a start as root. A program with file
+	// capabilities (setcap) gave them to each thread that it started, and a thread's can be
+	// taken by itself alone; the filter leaves it little to use them for.
+	unsigned n_threads_with_capabilities;
+};
+
+// 0, or a negative errno with a line in `error` that says what failed; then nothing may be
+// assumed about how far it came, and the caller should end.
+[[nodiscard]] int sandbox_enter(
+	const struct sandbox_config *config,
+	struct sandbox_state *state,
+	char error[SANDBOX_ERROR_BYTES]
+);
