@@ -8,18 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector.h"
 #include "commands.h"
 #include "exporter.h"
 #include "ledger.h"
-#include "print.h"
 #include "progress.h"
 #include "replay_options.h"
+#include "sinks.h"
 
 struct session {
 	struct replay_options options;
-	struct collector *collectors[REPLAY_MAX_COLLECTORS];
-	struct print *print;
+	struct sinks sinks;
 	struct replay *replay;
 	struct exporter *exporter;
 	struct progress progress;
@@ -41,7 +39,7 @@ static void complain(struct session *session, const char *message) {
 	session->failed = true;
 }
 
-static void on_file_error(const char *message, void *arg) {
+static void on_complaint(const char *message, void *arg) {
 	complain(arg, message);
 }
 
@@ -52,40 +50,29 @@ static void on_progress(const struct replay_progress *state, void *arg) {
 
 static bool open_sinks(struct session *session) {
 	const struct replay_options *options = &session->options;
-	char error[COLLECTOR_ERROR_BYTES];
 
-	for (unsigned i = 0; i < options->n_collectors; i++) {
-		session->collectors[i] = collector_open(
-			&(struct collector_config){
-				.destination = options->collectors[i],
-				.netflow9 =
-					{
-						.source_id = options->source_id,
-						.datagram_bytes = options->datagram_bytes,
-						.template_interval_ms = (uint32_t
-						)(options->template_interval_ns / NS_PER_MS),
-						.template_packets = 4800,
-						.sampling_interval = options->sampling.interval,
-						.sampling_algorithm = options->sampling.algorithm,
-					},
-				.datagrams_per_s = options->datagrams_per_s,
-				.wait = true,
-			},
-			error
-		);
-		if (session->collectors[i] == NULL) {
-			complain(session, error);
-			return false;
+	return sinks_open(
+		&session->sinks,
+		&(struct sinks_config){
+			.collectors = options->collectors,
+			.n_collectors = options->n_collectors,
+			.netflow9 =
+				{
+					.source_id = options->source_id,
+					.datagram_bytes = options->datagram_bytes,
+					.template_interval_ms = (uint32_t
+					)(options->template_interval_ns / NS_PER_MS),
+					.template_packets = 4800,
+					.sampling_interval = options->sampling.interval,
+					.sampling_algorithm = options->sampling.algorithm,
+				},
+			.datagrams_per_s = options->datagrams_per_s,
+			.wait = true,
+			.print = options->print,
+			.on_complaint = on_complaint,
+			.arg = session,
 		}
-	}
-	if (options->print != PRINT_NONE) {
-		session->print = print_new(options->print, stdout);
-		if (session->print == NULL) {
-			complain(session, strerror(errno));
-			return false;
-		}
-	}
-	return true;
+	);
 }
 
 static bool start(struct session *session) {
@@ -118,7 +105,7 @@ static bool start(struct session *session) {
 		.speed = options->speed,
 		.secret = secret,
 		.on_progress = progress ? on_progress : NULL,
-		.on_error = on_file_error,
+		.on_error = on_complaint,
 		.arg = session,
 	});
 	if (session->replay == NULL) {
@@ -132,9 +119,9 @@ static bool start(struct session *session) {
 	session->exporter = exporter_start(&(struct exporter_config){
 		.rings = replay_rings(session->replay),
 		.n_rings = options->n_workers,
-		.collectors = session->collectors,
-		.n_collectors = options->n_collectors,
-		.print = session->print,
+		.collectors = session->sinks.collectors,
+		.n_collectors = session->sinks.n_collectors,
+		.print = session->sinks.print,
 		.sampling_rate = options->sampling.interval,
 	});
 	if (session->exporter == NULL) {
@@ -144,128 +131,18 @@ static bool start(struct session *session) {
 	return true;
 }
 
-static void collector_ledger(const struct collector *collector, struct ledger_sink *sink) {
-	struct collector_stats stats;
-
-	collector_stats(collector, &stats);
-	*sink = (struct ledger_sink){
-		.name = collector_name(collector),
-		.records = stats.records,
-		.sent = stats.records_sent,
-		.datagrams = stats.datagrams_sent,
-		.octets = stats.octets_sent,
-	};
-	ledger_sink_add_loss(sink, "socket_full", stats.lost_full);
-	ledger_sink_add_loss(sink, "refused", stats.lost_refused);
-	ledger_sink_add_loss(sink, "unreachable", stats.lost_unreachable);
-	ledger_sink_add_loss(sink, "other", stats.lost_other);
-}
-
-// Says what a collector did not get, and what it may not have got.
-static void report_collector(struct session *session, const struct collector *collector) {
-	struct collector_stats stats;
-	char message[COLLECTOR_ERROR_BYTES + 128];
-
-	collector_stats(collector, &stats);
-	uint64_t lost = stats.records - stats.records_sent;
-	if (lost == 0 && stats.refusals == 0)
-		return;
-	if (stats.refusals > 0)
-		snprintf(
-			message,
-			sizeof(message),
-			"collector %s: nobody listens there (refused %llu times); start it before "
-			"the "
-			"replay",
-			collector_name(collector),
-			(unsigned long long)stats.refusals
-		);
-	else
-		snprintf(
-			message,
-			sizeof(message),
-			"collector %s: %llu of %llu records lost; see the ledger",
-			collector_name(collector),
-			(unsigned long long)lost,
-			(unsigned long long)stats.records
-		);
-	complain(session, message);
-}
-
-static void report_print(struct session *session, struct ledger_sink *sink) {
-	struct print_stats stats;
-	char message[160];
-
-	print_stats(session->print, &stats);
-	*sink = (struct ledger_sink
-	){.name = "stdout", .records = stats.records, .sent = stats.written};
-	ledger_sink_add_loss(sink, "write_error", stats.lost);
-	if (stats.error != 0) {
-		snprintf(
-			message,
-			sizeof(message),
-			"standard output: %s; %llu of %llu records could not be printed: make room "
-			"or "
-			"print elsewhere",
-			strerror(-stats.error),
-			(unsigned long long)stats.lost,
-			(unsigned long long)stats.records
-		);
-		complain(session, message);
-	}
-}
-
-// The ledger goes to standard output, or to standard error where that carries the records.
 static void report(struct session *session) {
-	struct ledger_sink sinks[REPLAY_MAX_COLLECTORS + 1];
 	struct ledger ledger;
-	char error[LEDGER_ERROR_BYTES];
-	char message[LEDGER_ERROR_BYTES + 64];
-	unsigned n = 0;
 
 	replay_ledger(session->replay, &ledger);
-	for (; n < session->options.n_collectors; n++) {
-		collector_ledger(session->collectors[n], &sinks[n]);
-		report_collector(session, session->collectors[n]);
-	}
-	if (session->print != NULL)
-		report_print(session, &sinks[n++]);
-	ledger.sinks = sinks;
-	ledger.n_sinks = n;
-
-	FILE *out = session->print != NULL ? stderr : stdout;
-	int rc = 0;
-	if (session->options.ledger == LEDGER_TEXT)
-		rc = ledger_print_text(&ledger, out);
-	else if (session->options.ledger == LEDGER_JSON)
-		rc = ledger_print_json(&ledger, out);
-	if (rc < 0 || fflush(out) != 0) {
-		snprintf(
-			message,
-			sizeof(message),
-			"the ledger could not be written: %s",
-			strerror(errno)
-		);
-		complain(session, message);
-	}
-	if (ledger_check(&ledger, error) < 0) {
-		snprintf(
-			message,
-			sizeof(message),
-			"the ledger does not add up, which is a bug: %s",
-			error
-		);
-		complain(session, message);
-	}
+	sinks_report(&session->sinks, &ledger, session->options.ledger, "replay");
 	if (replay_stopped(session->replay))
 		complain(session, "interrupted: what had been read was metered and exported");
 }
 
 static void done(struct session *session) {
 	replay_free(session->replay);
-	print_free(session->print);
-	for (unsigned i = 0; i < session->options.n_collectors; i++)
-		collector_close(session->collectors[i]);
+	sinks_close(&session->sinks);
 }
 
 int command_replay(int argc, char **argv) {

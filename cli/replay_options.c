@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "flow_cache.h"
 #include "netflow9.h"
+#include "options.h"
 #include "replay.h"
 #include "units.h"
 
@@ -86,84 +86,6 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-[[gnu::format(printf, 1, 2)]] static int mistake(const char *format, ...) {
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "weir replay: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "\n");
-	va_end(args);
-	return -EINVAL;
-}
-
-// The index of `text` in `words`, or a mistake that lists them.
-static int
-one_of(const char *option, const char *text, const char *const *words, const char *allowed) {
-	for (int i = 0; words[i] != NULL; i++)
-		if (strcmp(text, words[i]) == 0)
-			return i;
-	return mistake("--%s %s: not known; use %s", option, text, allowed);
-}
-
-static int timeout(const char *option, const char *text, time_ns_t *timeout_ns) {
-	time_ns_t value;
-
-	if (units_duration(text, &value) < 0)
-		return mistake(
-			"--%s %s: not a duration; use a number and a unit, such as 60s, 500ms "
-			"or 2m, or 0 for never",
-			option,
-			text
-		);
-	if (value > FLOW_CACHE_LONGEST_TIMEOUT_NS)
-		return mistake("--%s %s: too long; at most 24h, or 0 for never", option, text);
-	*timeout_ns = value;
-	return 0;
-}
-
-static int
-whole(const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *value) {
-	if (units_count(text, value) < 0 || *value < least || *value > most)
-		return mistake(
-			"--%s %s: must be a whole number from %llu to %llu",
-			option,
-			text,
-			(unsigned long long)least,
-			(unsigned long long)most
-		);
-	return 0;
-}
-
-// As many flows as fit into `text` octets of caches.
-static int flows_in_memory(const char *text, uint32_t *n_flows) {
-	uint64_t bytes;
-
-	if (units_bytes(text, &bytes) < 0)
-		return mistake(
-			"--cache-memory %s: not a size; use a number and a unit, such as 512MiB "
-			"or 1GiB",
-			text
-		);
-
-	uint32_t least = FLOW_CACHE_MIN_FLOWS, most = FLOW_CACHE_MAX_FLOWS;
-	if (flow_cache_memory(least) > bytes)
-		return mistake(
-			"--cache-memory %s: too small; at least %zu octets are needed",
-			text,
-			flow_cache_memory(least)
-		);
-	while (least < most) {
-		uint32_t middle = least + (most - least + 1) / 2;
-		if (flow_cache_memory(middle) <= bytes)
-			least = middle;
-		else
-			most = middle - 1;
-	}
-	*n_flows = least;
-	return 0;
-}
-
 static int speed(const char *text, double *factor) {
 	char *end;
 
@@ -173,7 +95,7 @@ static int speed(const char *text, double *factor) {
 	}
 	*factor = strtod(text, &end);
 	if (end == text || *end != '\0' || !(*factor >= 0.001 && *factor <= 1e6))
-		return mistake(
+		return options_mistake(
 			"--speed %s: use max, or a factor from 0.001 to 1000000 (1 = as captured)",
 			text
 		);
@@ -190,52 +112,52 @@ static int parse_option(struct replay_options *options, int id, const char *arg)
 
 	switch (id) {
 	case OPT_COLLECTOR:
-		if (options->n_collectors == REPLAY_MAX_COLLECTORS)
-			return mistake(
-				"--collector %s: at most %d collectors", arg, REPLAY_MAX_COLLECTORS
+		if (options->n_collectors == SINKS_MAX_COLLECTORS)
+			return options_mistake(
+				"--collector %s: at most %d collectors", arg, SINKS_MAX_COLLECTORS
 			);
 		options->collectors[options->n_collectors++] = arg;
 		return 0;
 	case OPT_PRINT:
-		rc = one_of("print", arg, prints, "text, csv or json");
+		rc = options_one_of("print", arg, prints, "text, csv or json");
 		if (rc >= 0)
 			options->print = PRINT_TEXT + (enum print_format)rc;
 		return rc;
 	case OPT_LEDGER:
-		rc = one_of("ledger", arg, ledgers, "text, json or none");
+		rc = options_one_of("ledger", arg, ledgers, "text, json or none");
 		if (rc >= 0)
 			options->ledger = LEDGER_TEXT + (enum ledger_format)rc;
 		return rc;
 	case OPT_PROGRESS:
-		rc = one_of("progress", arg, progresses, "auto, always or never");
+		rc = options_one_of("progress", arg, progresses, "auto, always or never");
 		if (rc >= 0)
 			options->progress = PROGRESS_AUTO + (enum progress_mode)rc;
 		return rc;
 	case OPT_ACTIVE:
-		return timeout("active-timeout", arg, &options->active_timeout_ns);
+		return options_timeout("active-timeout", arg, &options->active_timeout_ns);
 	case OPT_IDLE:
-		return timeout("idle-timeout", arg, &options->idle_timeout_ns);
+		return options_timeout("idle-timeout", arg, &options->idle_timeout_ns);
 	case OPT_TEMPLATE_INTERVAL:
-		rc = timeout("template-interval", arg, &options->template_interval_ns);
+		rc = options_timeout("template-interval", arg, &options->template_interval_ns);
 		if (rc == 0 && options->template_interval_ns < NS_PER_S)
-			rc = mistake("--template-interval %s: at least 1s", arg);
+			rc = options_mistake("--template-interval %s: at least 1s", arg);
 		return rc;
 	case OPT_ENTRIES:
-		rc = whole(
+		rc = options_whole(
 			"cache-entries", arg, FLOW_CACHE_MIN_FLOWS, FLOW_CACHE_MAX_FLOWS, &value
 		);
 		if (rc == 0)
 			options->n_flows = (uint32_t)value;
 		return rc;
 	case OPT_MEMORY:
-		return flows_in_memory(arg, &options->n_flows);
+		return options_flows_in_memory(arg, &options->n_flows);
 	case OPT_WORKERS:
-		rc = whole("workers", arg, 1, REPLAY_MAX_WORKERS, &value);
+		rc = options_whole("workers", arg, 1, REPLAY_MAX_WORKERS, &value);
 		if (rc == 0)
 			options->n_workers = (unsigned)value;
 		return rc;
 	case OPT_HASH_SECRET:
-		rc = one_of("hash-secret", arg, secrets, "fixed or random");
+		rc = options_one_of("hash-secret", arg, secrets, "fixed or random");
 		if (rc >= 0)
 			options->random_secret = rc == 1;
 		return rc;
@@ -246,46 +168,36 @@ static int parse_option(struct replay_options *options, int id, const char *arg)
 		return 0;
 	case OPT_DEDUPLICATE:
 		if (packet_options_copies(arg, &options->copies) < 0)
-			return mistake("--deduplicate %s: %s", arg, PACKET_OPTIONS_COPIES);
+			return options_mistake("--deduplicate %s: %s", arg, PACKET_OPTIONS_COPIES);
 		return 0;
 	case OPT_SAMPLE:
 		if (packet_options_sampling(arg, &options->sampling) < 0)
-			return mistake("--sample %s: %s", arg, PACKET_OPTIONS_SAMPLING);
+			return options_mistake("--sample %s: %s", arg, PACKET_OPTIONS_SAMPLING);
 		return 0;
 	case OPT_EXPORT_RATE:
-		rc = whole("export-rate", arg, 0, 100000000, &value);
+		rc = options_whole("export-rate", arg, 0, 100000000, &value);
 		if (rc == 0)
 			options->datagrams_per_s = (uint32_t)value;
 		return rc;
 	case OPT_DATAGRAM_SIZE:
-		rc =
-			whole("datagram-size",
-			      arg,
-			      NETFLOW9_MIN_DATAGRAM_BYTES,
-			      NETFLOW9_MAX_DATAGRAM_BYTES,
-			      &value);
+		rc = options_whole(
+			"datagram-size",
+			arg,
+			NETFLOW9_MIN_DATAGRAM_BYTES,
+			NETFLOW9_MAX_DATAGRAM_BYTES,
+			&value
+		);
 		if (rc == 0)
 			options->datagram_bytes = (uint16_t)value;
 		return rc;
 	case OPT_SOURCE_ID:
-		rc = whole("source-id", arg, 1, UINT32_MAX, &value);
+		rc = options_whole("source-id", arg, 1, UINT32_MAX, &value);
 		if (rc == 0)
 			options->source_id = (uint32_t)value;
 		return rc;
 	default:
 		return -EINVAL;
 	}
-}
-
-// What getopt_long() did not like about the argument it stopped at.
-static int wrong_option(int id, char **argv) {
-	const char *arg = argv[optind - 1];
-
-	if (id == ':')
-		return mistake("option '%s' needs a value; see 'weir replay --help'", arg);
-	if (optopt != 0 && strncmp(arg, "--", 2) != 0)
-		return mistake("unknown option '-%c'; see 'weir replay --help'", optopt);
-	return mistake("unknown option '%s'; see 'weir replay --help'", arg);
 }
 
 int replay_options_parse(struct replay_options *options, int argc, char **argv) {
@@ -301,14 +213,14 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 		.source_id = 1,
 		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
 	};
-	opterr = 0;
+	options_begin("replay");
 	while ((id = getopt_long(argc, argv, ":c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
 		if (id == OPT_HELP) {
 			fputs(help, stdout);
 			return 1;
 		}
 		if (id == '?' || id == ':')
-			return wrong_option(id, argv);
+			return options_wrong(id, argv);
 		if (parse_option(options, id, optarg) < 0)
 			return -EINVAL;
 	}
@@ -316,11 +228,11 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 	options->files = argv + optind;
 	options->n_files = (unsigned)(argc - optind);
 	if (options->n_files == 0)
-		return mistake(
+		return options_mistake(
 			"no capture file given; 'weir replay FILE...', or - for standard input"
 		);
 	if (options->n_flows / options->n_workers < FLOW_CACHE_MIN_FLOWS)
-		return mistake(
+		return options_mistake(
 			"%u cache entries are too few for %u workers; at least %u each",
 			options->n_flows,
 			options->n_workers,

@@ -10,16 +10,7 @@
 #include "clock.h"
 #include "packet_options.h"
 #include "print.h"
-
-enum {
-	REPLAY_MAX_COLLECTORS = 16,
-};
-
-enum ledger_format {
-	LEDGER_TEXT,
-	LEDGER_JSON,
-	LEDGER_NONE,
-};
+#include "sinks.h"
 
 enum progress_mode {
 	PROGRESS_AUTO, // if standard error is a terminal
@@ -28,7 +19,7 @@ enum progress_mode {
 };
 
 struct replay_options {
-	const char *collectors[REPLAY_MAX_COLLECTORS];
+	const char *collectors[SINKS_MAX_COLLECTORS];
 	unsigned n_collectors;
 	enum print_format print;
 	enum ledger_format ledger;

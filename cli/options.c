@@ -1,0 +1,112 @@
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "flow_cache.h"
+#include "units.h"
+
+static const char *command = "";
+
+void options_begin(const char *name) {
+	command = name;
+	opterr = 0;
+	optind = 1;
+}
+
+int options_mistake(const char *format, ...) {
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "weir %s: ", command);
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+	va_end(args);
+	return -EINVAL;
+}
+
+int options_one_of(
+	const char *option, const char *text, const char *const *words, const char *allowed
+) {
+	for (int i = 0; words[i] != NULL; i++)
+		if (strcmp(text, words[i]) == 0)
+			return i;
+	return options_mistake("--%s %s: not known; use %s", option, text, allowed);
+}
+
+int options_timeout(const char *option, const char *text, time_ns_t *timeout_ns) {
+	time_ns_t value;
+
+	if (units_duration(text, &value) < 0)
+		return options_mistake(
+			"--%s %s: not a duration; use a number and a unit, such as 60s, 500ms "
+			"or 2m, or 0 for never",
+			option,
+			text
+		);
+	if (value > FLOW_CACHE_LONGEST_TIMEOUT_NS)
+		return options_mistake(
+			"--%s %s: too long; at most 24h, or 0 for never", option, text
+		);
+	*timeout_ns = value;
+	return 0;
+}
+
+int options_whole(
+	const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *value
+) {
+	if (units_count(text, value) < 0 || *value < least || *value > most)
+		return options_mistake(
+			"--%s %s: must be a whole number from %llu to %llu",
+			option,
+			text,
+			(unsigned long long)least,
+			(unsigned long long)most
+		);
+	return 0;
+}
+
+int options_flows_in_memory(const char *text, uint32_t *n_flows) {
+	uint64_t bytes;
+
+	if (units_bytes(text, &bytes) < 0)
+		return options_mistake(
+			"--cache-memory %s: not a size; use a number and a unit, such as 512MiB "
+			"or 1GiB",
+			text
+		);
+
+	uint32_t least = FLOW_CACHE_MIN_FLOWS, most = FLOW_CACHE_MAX_FLOWS;
+	if (flow_cache_memory(least) > bytes)
+		return options_mistake(
+			"--cache-memory %s: too small; at least %zu octets are needed",
+			text,
+			flow_cache_memory(least)
+		);
+	while (least < most) {
+		uint32_t middle = least + (most - least + 1) / 2;
+		if (flow_cache_memory(middle) <= bytes)
+			least = middle;
+		else
+			most = middle - 1;
+	}
+	*n_flows = least;
+	return 0;
+}
+
+int options_wrong(int id, char **argv) {
+	const char *arg = argv[optind - 1];
+
+	if (id == ':')
+		return options_mistake(
+			"option '%s' needs a value; see 'weir %s --help'", arg, command
+		);
+	if (optopt != 0 && strncmp(arg, "--", 2) != 0)
+		return options_mistake(
+			"unknown option '-%c'; see 'weir %s --help'", optopt, command
+		);
+	return options_mistake("unknown option '%s'; see 'weir %s --help'", arg, command);
+}

@@ -1,0 +1,34 @@
+// Options: what commands share in reading theirs. Every mistake gets a line on standard error that
+// names the command, the option, what was found, and what would do.
+//
+// Threads: one.
+
+#pragma once
+
+#include <stdint.h>
+
+#include "clock.h"
+
+// Says whose options are read next, and lets getopt_long() say nothing by itself.
+void options_begin(const char *command);
+
+// Returns -EINVAL, as all of these do for a mistake.
+[[gnu::format(printf, 1, 2)]] int options_mistake(const char *format, ...);
+
+// The index of `text` in `words`, which NULL ends, or a mistake that lists what is `allowed`.
+int options_one_of(
+	const char *option, const char *text, const char *const *words, const char *allowed
+);
+
+// A timeout of flows, up to 24 h; 0 = never.
+int options_timeout(const char *option, const char *text, time_ns_t *timeout_ns);
+
+int options_whole(
+	const char *option, const char *text, uint64_t least, uint64_t most, uint64_t *value
+);
+
+// As many flows as fit into `text` octets of caches.
+int options_flows_in_memory(const char *text, uint32_t *n_flows);
+
+// What getopt_long(), which returned `id`, did not like about the argument it stopped at.
+int options_wrong(int id, char **argv);

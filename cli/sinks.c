@@ -1,0 +1,160 @@
+#include "sinks.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+[[gnu::format(printf, 2, 3)]] static void
+complain(const struct sinks *sinks, const char *format, ...) {
+	char message[COLLECTOR_ERROR_BYTES + LEDGER_ERROR_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	sinks->config.on_complaint(message, sinks->config.arg);
+}
+
+bool sinks_open(struct sinks *sinks, const struct sinks_config *config) {
+	char error[COLLECTOR_ERROR_BYTES];
+
+	*sinks = (struct sinks){.config = *config};
+	for (unsigned i = 0; i < config->n_collectors; i++) {
+		struct collector *collector = collector_open(
+			&(struct collector_config){
+				.destination = config->collectors[i],
+				.netflow9 = config->netflow9,
+				.datagrams_per_s = config->datagrams_per_s,
+				.wait = config->wait,
+			},
+			error
+		);
+		if (collector == NULL) {
+			complain(sinks, "%s", error);
+			return false;
+		}
+		sinks->collectors[sinks->n_collectors++] = collector;
+	}
+	if (config->print != PRINT_NONE) {
+		sinks->print = print_new(config->print, stdout);
+		if (sinks->print == NULL) {
+			complain(sinks, "%s", strerror(errno));
+			return false;
+		}
+	}
+	return true;
+}
+
+void sinks_close(struct sinks *sinks) {
+	print_free(sinks->print);
+	for (unsigned i = 0; i < sinks->n_collectors; i++)
+		collector_close(sinks->collectors[i]);
+	sinks->print = NULL;
+	sinks->n_collectors = 0;
+}
+
+static void count_collector(const struct collector *collector, struct ledger_sink *sink) {
+	struct collector_stats stats;
+
+	collector_stats(collector, &stats);
+	*sink = (struct ledger_sink){
+		.name = collector_name(collector),
+		.records = stats.records,
+		.sent = stats.records_sent,
+		.datagrams = stats.datagrams_sent,
+		.octets = stats.octets_sent,
+	};
+	ledger_sink_add_loss(sink, "socket_full", stats.lost_full);
+	ledger_sink_add_loss(sink, "refused", stats.lost_refused);
+	ledger_sink_add_loss(sink, "unreachable", stats.lost_unreachable);
+	ledger_sink_add_loss(sink, "other", stats.lost_other);
+}
+
+static void count_print(const struct print *print, struct ledger_sink *sink) {
+	struct print_stats stats;
+
+	print_stats(print, &stats);
+	*sink = (struct ledger_sink
+	){.name = "stdout", .records = stats.records, .sent = stats.written};
+	ledger_sink_add_loss(sink, "write_error", stats.lost);
+}
+
+void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned *n) {
+	*n = 0;
+	for (; *n < sinks->n_collectors; (*n)++)
+		count_collector(sinks->collectors[*n], &counts[*n]);
+	if (sinks->print != NULL)
+		count_print(sinks->print, &counts[(*n)++]);
+}
+
+// Says what a collector did not get, and what it may not have got.
+static void
+report_collector(const struct sinks *sinks, const struct collector *collector, const char *ended) {
+	struct collector_stats stats;
+
+	collector_stats(collector, &stats);
+	uint64_t lost = stats.records - stats.records_sent;
+	if (stats.refusals > 0)
+		complain(
+			sinks,
+			"collector %s: nobody listens there (refused %llu times); start it before "
+			"the %s",
+			collector_name(collector),
+			(unsigned long long)stats.refusals,
+			ended
+		);
+	else if (lost > 0)
+		complain(
+			sinks,
+			"collector %s: %llu of %llu records lost; see the ledger",
+			collector_name(collector),
+			(unsigned long long)lost,
+			(unsigned long long)stats.records
+		);
+}
+
+static void report_print(const struct sinks *sinks) {
+	struct print_stats stats;
+
+	print_stats(sinks->print, &stats);
+	if (stats.error != 0)
+		complain(
+			sinks,
+			"standard output: %s; %llu of %llu records could not be printed: make room "
+			"or print elsewhere",
+			strerror(-stats.error),
+			(unsigned long long)stats.lost,
+			(unsigned long long)stats.records
+		);
+}
+
+void sinks_report(
+	const struct sinks *sinks,
+	struct ledger *ledger,
+	enum ledger_format format,
+	const char *ended
+) {
+	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 1];
+	char error[LEDGER_ERROR_BYTES];
+
+	for (unsigned i = 0; i < sinks->n_collectors; i++)
+		report_collector(sinks, sinks->collectors[i], ended);
+	if (sinks->print != NULL)
+		report_print(sinks);
+	sinks_count(sinks, counts, &ledger->n_sinks);
+	ledger->sinks = counts;
+
+	FILE *out = sinks->print != NULL ? stderr : stdout;
+	int rc = 0;
+	if (format == LEDGER_TEXT)
+		rc = ledger_print_text(ledger, out);
+	else if (format == LEDGER_JSON)
+		rc = ledger_print_json(ledger, out);
+	if (rc < 0 || fflush(out) != 0)
+		complain(sinks, "the ledger could not be written: %s", strerror(errno));
+	if (ledger_check(ledger, error) < 0)
+		complain(sinks, "the ledger does not add up, which is a bug: %s", error);
+	ledger->sinks = NULL;
+	ledger->n_sinks = 0;
+}

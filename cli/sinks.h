@@ -1,0 +1,59 @@
+// Sinks: where a command sends its records, collectors and standard output, and what it says of
+// them at the end.
+//
+// Threads: one; between, the sinks are the exporter's. Time: none.
+
+#pragma once
+
+#include <stdbool.h>
+
+#include "collector.h"
+#include "ledger.h"
+#include "print.h"
+
+enum {
+	SINKS_MAX_COLLECTORS = 16,
+};
+
+enum ledger_format {
+	LEDGER_TEXT,
+	LEDGER_JSON,
+	LEDGER_NONE,
+};
+
+struct sinks_config {
+	const char *const *collectors;
+	unsigned n_collectors;
+	struct netflow9_config netflow9;
+	uint32_t datagrams_per_s; // 0 = no limit
+	bool wait;                // for a socket that is full
+	enum print_format print;
+	// Called with one line for each thing that went wrong.
+	void (*on_complaint)(const char *message, void *arg);
+	void *arg;
+};
+
+struct sinks {
+	struct sinks_config config;
+	struct collector *collectors[SINKS_MAX_COLLECTORS];
+	unsigned n_collectors;
+	struct print *print; // or NULL
+};
+
+// Returns whether all could be opened; sinks_close() closes those that were.
+[[nodiscard]] bool sinks_open(struct sinks *sinks, const struct sinks_config *config);
+void sinks_close(struct sinks *sinks);
+
+// Fills in what became of the records at each sink, `n` of them, which is n_collectors + 1 at
+// most. Says nothing.
+void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned *n);
+
+// Complains of what the sinks lost, and prints and checks the whole ledger, which is given
+// without its sinks. It goes to standard output, or to standard error where that carries the
+// records. `ended` says what ended, such as "replay".
+void sinks_report(
+	const struct sinks *sinks,
+	struct ledger *ledger,
+	enum ledger_format format,
+	const char *ended
+);
