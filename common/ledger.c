@@ -99,7 +99,7 @@ int ledger_check(const struct ledger *ledger, char *error) {
 		uint64_t accounted = sink->sent;
 		for (unsigned j = 0; j < sink->n_losses; j++)
 			accounted += sink->losses[j].records;
-		if (!equal(ledger_records(ledger),
+		if (!equal(ledger_records(ledger) - ledger->records_lost,
 			   sink->records,
 			   "records made and given to a sink",
 			   error)
@@ -159,6 +159,11 @@ int ledger_print_text(const struct ledger *ledger, FILE *out) {
 				"  ended: %-17s %15" PRIu64 " records\n",
 				flow_end_name(end),
 				ledger->records[end]);
+	if (ledger->records_lost > 0)
+		fprintf(out,
+			"  lost: %-18s %15" PRIu64 " records\n",
+			"ring_full",
+			ledger->records_lost);
 
 	for (unsigned i = 0; i < ledger->n_sinks; i++) {
 		const struct ledger_sink *sink = &ledger->sinks[i];
@@ -238,8 +243,9 @@ int ledger_print_json(const struct ledger *ledger, FILE *out) {
 			flow_end_name(end),
 			ledger->records[end]);
 	fprintf(out,
-		"},\"record_packets\":%" PRIu64 ",\"record_octets\":%" PRIu64
-		",\"cached_flows\":%" PRIu64 ",\"sinks\":[",
+		"},\"records_lost\":%" PRIu64 ",\"record_packets\":%" PRIu64
+		",\"record_octets\":%" PRIu64 ",\"cached_flows\":%" PRIu64 ",\"sinks\":[",
+		ledger->records_lost,
 		ledger->record_packets,
 		ledger->record_octets,
 		ledger->cached_flows);

@@ -65,6 +65,7 @@ struct ledger {
 	uint64_t record_packets;
 	uint64_t record_octets;
 	uint64_t cached_flows; // still running: 0 when all is flushed
+	uint64_t records_lost; // made, and no room in the ring to the exporter (live only)
 
 	struct ledger_sink *sinks;
 	unsigned n_sinks;

@@ -276,6 +276,20 @@ const char *collector_name(const struct collector *collector) {
 	return collector->name;
 }
 
+int collector_addresses(
+	const struct collector *collector,
+	struct sockaddr_storage *source,
+	struct sockaddr_storage *destination
+) {
+	socklen_t source_bytes = sizeof(*source), destination_bytes = sizeof(*destination);
+
+	if (getsockname(collector->socket, (struct sockaddr *)source, &source_bytes) < 0
+	    || getpeername(collector->socket, (struct sockaddr *)destination, &destination_bytes)
+		       < 0)
+		return -errno;
+	return 0;
+}
+
 void collector_stats(const struct collector *collector, struct collector_stats *stats) {
 	const struct counters *counters = &collector->counters;
 

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "flow_record.h"
 #include "netflow9.h"
@@ -59,5 +60,12 @@ void collector_flush(struct collector *collector, int64_t now_ms);
 
 // What the destination was called on the command line.
 const char *collector_name(const struct collector *collector);
+
+// The addresses that the datagrams carry. Returns 0 or a negative errno.
+[[nodiscard]] int collector_addresses(
+	const struct collector *collector,
+	struct sockaddr_storage *source,
+	struct sockaddr_storage *destination
+);
 
 void collector_stats(const struct collector *collector, struct collector_stats *stats);

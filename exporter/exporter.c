@@ -10,9 +10,12 @@
 #include "record_ring.h"
 
 enum {
-	MAX_HOLD_MS = 1000,  // a record waits no longer than this for its datagram to fill
-	MAX_READ = 256,      // slots at once
-	IDLE_SLEEP_US = 500, // between looks at empty rings; a ring holds far more than comes then
+	MAX_HOLD_MS = 1000,   // a record waits no longer than this for its datagram to fill
+	MAX_READ = 256,       // slots at once
+	IDLE_SLEEP_US = 500,  // between looks at empty rings; a ring holds far more than comes then
+	LONG_SLEEP_US = 4000, // live, when they have been empty for long
+	LONG_IDLE = 20,       // looks
+	SET_BACK_S = 5,       // by less than this a worker's clock lags behind another's
 };
 
 // What is known of one ring.
@@ -30,11 +33,17 @@ struct exporter {
 	unsigned n_collectors;
 	struct print *print;
 	uint32_t sampling_rate;
+	bool live;
+	uint64_t live_ticks; // the latest clock of any ring: they are one clock, read at times
 
 	bool pending;     // a sink may hold records that are not sent
 	int64_t begun_ms; // the clock when the first of them came
 	int64_t now_ms;   // the clock of the last record
 };
+
+static void sleep_us(long us) {
+	nanosleep(&(struct timespec){.tv_nsec = us * NS_PER_US}, NULL);
+}
 
 static void flush_sinks(struct exporter *exporter) {
 	// With the clock of the last record, not of whatever made us flush: what is sent depends
@@ -98,6 +107,15 @@ static uint32_t count_records(const struct ring *ring, uint32_t i, uint32_t read
 	return n;
 }
 
+// Live, all rings have one clock, which each tells at its own times: the latest counts, unless
+// the clock was set back.
+static uint64_t live_clock_of(struct exporter *exporter, uint64_t now_ticks) {
+	if (now_ticks > exporter->live_ticks
+	    || now_ticks + SET_BACK_S * TICKS_PER_S < exporter->live_ticks)
+		exporter->live_ticks = now_ticks;
+	return exporter->live_ticks;
+}
+
 // Delivers what is ready, up to a mark. Returns how many slots were read.
 static uint32_t drain_input(struct exporter *exporter, struct input *input) {
 	uint32_t ready = ring_ready(input->ring);
@@ -114,6 +132,8 @@ static uint32_t drain_input(struct exporter *exporter, struct input *input) {
 		if (marked) {
 			input->order = record_mark_order(slot);
 			input->now_ticks = record_mark_now(slot);
+			if (exporter->live)
+				input->now_ticks = live_clock_of(exporter, input->now_ticks);
 			n++;
 		} else {
 			deliver(exporter, slot, n_records, input->now_ticks);
@@ -125,16 +145,44 @@ static uint32_t drain_input(struct exporter *exporter, struct input *input) {
 	return n;
 }
 
+// Reads all rings in turn until each has ended.
+static void run_live(struct exporter *exporter) {
+	unsigned n_ended, n_idle = 0;
+
+	do {
+		uint32_t n = 0;
+		n_ended = 0;
+		for (unsigned i = 0; i < exporter->n_inputs; i++) {
+			struct input *input = &exporter->inputs[i];
+			if (input->order != RECORD_ORDER_END)
+				n += drain_input(exporter, input);
+			n_ended += input->order == RECORD_ORDER_END;
+		}
+		if (exporter->live_ticks > 0)
+			flush_if_due(exporter, ms_of_ticks(exporter->live_ticks));
+		// A mark alone is no work: a silent worker sends them too.
+		n_idle = n > exporter->n_inputs ? 0 : n_idle + 1;
+		if (n == 0)
+			sleep_us(n_idle < LONG_IDLE ? IDLE_SLEEP_US : LONG_SLEEP_US);
+	} while (n_ended < exporter->n_inputs);
+	flush_sinks(exporter);
+}
+
 static void *run(void *arg) {
 	struct exporter *exporter = arg;
 	struct input *input;
+
+	if (exporter->live) {
+		run_live(exporter);
+		return NULL;
+	}
 
 	while ((input = next_input(exporter)) != NULL) {
 		// Nothing older than this can follow, from any ring.
 		if (input->now_ticks > 0)
 			flush_if_due(exporter, ms_of_ticks(input->now_ticks));
 		if (drain_input(exporter, input) == 0)
-			nanosleep(&(struct timespec){.tv_nsec = IDLE_SLEEP_US * NS_PER_US}, NULL);
+			sleep_us(IDLE_SLEEP_US);
 	}
 	flush_sinks(exporter);
 	return NULL;
@@ -159,6 +207,7 @@ struct exporter *exporter_start(const struct exporter_config *config) {
 	exporter->n_collectors = config->n_collectors;
 	exporter->print = config->print;
 	exporter->sampling_rate = config->sampling_rate;
+	exporter->live = config->live;
 	exporter->inputs = calloc(config->n_rings, sizeof(exporter->inputs[0]));
 	exporter->collectors = calloc(config->n_collectors + 1, sizeof(exporter->collectors[0]));
 	if (exporter->inputs == NULL || exporter->collectors == NULL) {

@@ -1,13 +1,16 @@
 // Exporter: takes the records out of the workers' rings and hands each to every sink. One
 // thread of its own, which may block; the workers wait (replay) for a full ring, not for it.
 //
-// The rings are joined by the orders of their marks (record_ring.h): the sinks see one stream
-// of records and times that is the same in every run, whichever worker ran ahead.
+// In a replay the rings are joined by the orders of their marks (record_ring.h): the sinks see
+// one stream of records and times that is the same in every run, whichever worker ran ahead.
+// Live, each ring is read as it fills: no worker's records wait for those of another.
 //
 // Threads: start and join from one thread; the sinks belong to the exporter's thread between.
 // Time: the clock of the marks; the exporter reads none of its own.
 
 #pragma once
+
+#include <stdbool.h>
 
 #include "collector.h"
 #include "print.h"
@@ -21,6 +24,7 @@ struct exporter_config {
 	struct collector *const *collectors;
 	unsigned n_collectors;
 	struct print *print; // or NULL
+	bool live;           // take records as they come, whatever their order
 	uint32_t sampling_rate;
 };
 

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_common.h>
 
 enum {
 	RECORD_SLOTS = 1 << 14, // 1.5 MiB: some milliseconds of a flood
@@ -14,7 +16,16 @@ enum {
 	PUBLISH_RECORDS = 64, // shown to the exporter at once
 	FULL_SLEEP_US = 50,   // while the exporter is behind
 	EMPTY_SLEEP_US = 50,  // while the reader is
+	LONG_SLEEP_US = 1000, // when it has been for long
+	LONG_EMPTY = 100,     // sleeps
+	AGE_SLICE_BLOCKS = 32,
+	BLOCK_FLOWS = 64,
 };
+
+// Live, a round through all flows begins this often.
+#define AGE_EVERY_NS (250 * NS_PER_MS)
+// The exporter is told the time.
+#define MARK_EVERY_NS (1 * NS_PER_MS)
 
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 
@@ -27,17 +38,27 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	time_ns_t clock_ns; // of the last mark
+
+	// Live.
+	bool live;
+	time_ns_t round_ns;      // when ageing last began a round
+	uint32_t n_blocks_left;  // of the round
+	struct flow_record lost; // where a record is written that finds no room
+	atomic_ullong n_lost;
 };
 
 static void sleep_us(long us) {
 	nanosleep(&(struct timespec){.tv_nsec = us * NS_PER_US}, NULL);
 }
 
-// A replay loses nothing: it waits.
-[[gnu::noinline, gnu::cold]] static struct flow_record *wait_for_slot(struct worker *worker) {
+// Where a record goes when the ring is full. A replay loses nothing: it waits for a slot, and so
+// does a live worker that has ended its packets. NULL: the record is to be lost.
+[[gnu::noinline, gnu::cold]] static struct flow_record *slot_of_full(struct worker *worker) {
 	struct flow_record *slot;
 
 	ring_publish(worker->records);
+	if (worker->live)
+		return ring_reserve(worker->records);
 	while ((slot = ring_reserve(worker->records)) == NULL)
 		sleep_us(FULL_SLEEP_US);
 	return slot;
@@ -51,14 +72,26 @@ static struct flow_record *next_slot(struct worker *worker) {
 	if (ring_unpublished(records) >= PUBLISH_RECORDS)
 		ring_publish(records);
 	struct flow_record *slot = ring_reserve(records);
-	if (unlikely(slot == NULL))
-		slot = wait_for_slot(worker);
+	if (unlikely(slot == NULL)) {
+		slot = slot_of_full(worker);
+		if (slot == NULL)
+			return NULL;
+	}
 	ring_push(records);
 	return slot;
 }
 
 static struct flow_record *place_record(void *arg) {
-	return next_slot(arg);
+	struct worker *worker = arg;
+	struct flow_record *slot = next_slot(worker);
+
+	if (unlikely(slot == NULL)) {
+		// Relaxed: the one writer; a reader may see it late.
+		uint64_t n = atomic_load_explicit(&worker->n_lost, memory_order_relaxed);
+		atomic_store_explicit(&worker->n_lost, n + 1, memory_order_relaxed);
+		return &worker->lost;
+	}
+	return slot;
 }
 
 static void *map_cache(size_t bytes) {
@@ -134,11 +167,17 @@ void worker_meter(
 }
 
 void worker_mark(struct worker *worker, uint64_t order, time_ns_t now_ns) {
-	*next_slot(worker) = record_mark(order, ticks_of_ns(now_ns));
+	struct flow_record *slot = next_slot(worker);
+	// Live, one that finds no room is made up for by the next.
+	if (slot != NULL)
+		*slot = record_mark(order, ticks_of_ns(now_ns));
 	worker->clock_ns = now_ns;
 }
 
 void worker_do(struct worker *worker, enum worker_task task, uint64_t order, time_ns_t now_ns) {
+	// What ends all flows waits for the exporter to take them.
+	bool live = worker->live;
+
 	// What is in flight belongs to the order before.
 	flow_cache_drain(worker->cache);
 	switch (task) {
@@ -152,11 +191,16 @@ void worker_do(struct worker *worker, enum worker_task task, uint64_t order, tim
 	case WORKER_RESTART:
 		// The flows end by the clock they lived by. Under this order, not under that of
 		// the last burst: which one that was depends on how the threads ran.
+		worker->live = false;
 		worker_mark(worker, order, worker->clock_ns);
 		flow_cache_restart(worker->cache, now_ns);
 		worker_mark(worker, order, now_ns);
+		worker->live = live;
+		worker->n_blocks_left = 0;
+		worker->round_ns = now_ns;
 		break;
 	case WORKER_END:
+		worker->live = false;
 		worker_mark(worker, order, now_ns);
 		flow_cache_flush(worker->cache);
 		worker_mark(worker, RECORD_ORDER_END, now_ns);
@@ -167,6 +211,53 @@ void worker_do(struct worker *worker, enum worker_task task, uint64_t order, tim
 
 void worker_publish(struct worker *worker) {
 	ring_publish(worker->records);
+}
+
+void worker_go_live(struct worker *worker) {
+	worker->live = true;
+}
+
+uint64_t worker_lost(const struct worker *worker) {
+	return atomic_load_explicit(&worker->n_lost, memory_order_relaxed);
+}
+
+// Slots of the record ring that are free for sure.
+static uint32_t room(struct worker *worker) {
+	struct ring *records = worker->records;
+	// Makes the ring look at what the exporter gave back only when it seems full.
+	(void)ring_reserve(records);
+	return records->mask + 1 - (records->pushed - records->released_seen);
+}
+
+bool worker_tick(struct worker *worker, time_ns_t now_ns) {
+	bool aged = false;
+
+	if (now_ns - worker->round_ns >= AGE_EVERY_NS && worker->n_blocks_left == 0) {
+		worker->round_ns = now_ns;
+		worker->n_blocks_left = flow_cache_blocks(worker->cache);
+	}
+	if (worker->n_blocks_left > 0) {
+		uint32_t n = RTE_MIN(worker->n_blocks_left, (uint32_t)AGE_SLICE_BLOCKS);
+		aged = room(worker) > 2 * AGE_SLICE_BLOCKS * BLOCK_FLOWS;
+		if (aged) {
+			flow_cache_advance(worker->cache, now_ns);
+			flow_cache_age(worker->cache, n);
+			worker->n_blocks_left -= n;
+		}
+	}
+	if (now_ns - worker->clock_ns >= MARK_EVERY_NS)
+		worker_mark(worker, (uint64_t)now_ns, now_ns);
+	if (ring_unpublished(worker->records) > 0)
+		ring_publish(worker->records);
+	return aged && worker->n_blocks_left > 0;
+}
+
+// Live: bursts say what time it is, and the marks between records come by time alone.
+static void count_live(struct worker *worker, const struct worker_burst *burst) {
+	flow_cache_push(worker->cache, burst->packets, burst->n_packets);
+	if (burst->n_packets == 0)
+		flow_cache_drain(worker->cache);
+	(void)worker_tick(worker, burst->now_ns);
 }
 
 static void count_burst(struct worker *worker, const struct worker_burst *burst) {
@@ -181,15 +272,21 @@ static void count_burst(struct worker *worker, const struct worker_burst *burst)
 
 static void *run(void *arg) {
 	struct worker *worker = arg;
+	unsigned n_empty = 0;
 
 	for (;;) {
 		if (ring_ready(worker->bursts) == 0) {
-			sleep_us(EMPTY_SLEEP_US);
+			if (worker->n_blocks_left > 0 && worker_tick(worker, worker->clock_ns))
+				continue;
+			sleep_us(n_empty++ < LONG_EMPTY ? EMPTY_SLEEP_US : LONG_SLEEP_US);
 			continue;
 		}
+		n_empty = 0;
 		const struct worker_burst *burst = ring_at(worker->bursts, 0);
 		enum worker_task task = burst->task;
-		if (task == WORKER_PACKETS)
+		if (task == WORKER_PACKETS && worker->live)
+			count_live(worker, burst);
+		else if (task == WORKER_PACKETS)
 			count_burst(worker, burst);
 		else
 			worker_do(worker, task, burst->order, burst->now_ns);

@@ -4,7 +4,11 @@
 //
 // Both ways do the same to the cache in the same order, so the records are the same.
 //
+// A replay waits for room in the record ring. A live worker (worker_go_live()) never does: a
+// record for which there is no room is counted as lost, and ageing, which can wait, waits.
+//
 // Threads: one drives a worker. The exporter reads its record ring.
+// worker_lost() may be called from any.
 // Time: only arguments.
 
 #pragma once
@@ -61,6 +65,17 @@ void worker_do(struct worker *worker, enum worker_task task, uint64_t order, tim
 
 // Shows the exporter every record made so far.
 void worker_publish(struct worker *worker);
+
+// Live from here on. Before worker_start().
+void worker_go_live(struct worker *worker);
+
+// Live: moves the clock on, tells it to the exporter, and ages some of the flows that are due to
+// be looked at; each is within half a second. Returns whether it is best called again soon: only
+// then may `now_ns` be the same. Hot path.
+bool worker_tick(struct worker *worker, time_ns_t now_ns);
+
+// Records for which the ring had no room.
+uint64_t worker_lost(const struct worker *worker);
 
 // Starts the worker's own thread, fed by worker_reserve() and worker_submit(). Returns 0 or
 // a negative errno (ENOMEM, EAGAIN).
