@@ -50,6 +50,16 @@ static inline void *ring_reserve(struct ring *ring) {
 	return ring->slots + (size_t)(ring->pushed & ring->mask) * ring->slot_bytes;
 }
 
+// Whether `n` slots are free.
+static inline bool ring_has_room(struct ring *ring, uint32_t n) {
+	uint32_t n_slots = ring->mask + 1;
+	if (n_slots - (ring->pushed - ring->released_seen) >= n)
+		return true;
+	// Acquire: as in ring_reserve().
+	ring->released_seen = atomic_load_explicit(&ring->released, memory_order_acquire);
+	return n_slots - (ring->pushed - ring->released_seen) >= n;
+}
+
 // Adds the slot that was reserved; not shown to the consumer yet.
 static inline void ring_push(struct ring *ring) {
 	ring->pushed++;

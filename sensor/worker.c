@@ -221,14 +221,6 @@ uint64_t worker_lost(const struct worker *worker) {
 	return atomic_load_explicit(&worker->n_lost, memory_order_relaxed);
 }
 
-// Slots of the record ring that are free for sure.
-static uint32_t room(struct worker *worker) {
-	struct ring *records = worker->records;
-	// Makes the ring look at what the exporter gave back only when it seems full.
-	(void)ring_reserve(records);
-	return records->mask + 1 - (records->pushed - records->released_seen);
-}
-
 bool worker_tick(struct worker *worker, time_ns_t now_ns) {
 	bool aged = false;
 
@@ -238,7 +230,8 @@ bool worker_tick(struct worker *worker, time_ns_t now_ns) {
 	}
 	if (worker->n_blocks_left > 0) {
 		uint32_t n = RTE_MIN(worker->n_blocks_left, (uint32_t)AGE_SLICE_BLOCKS);
-		aged = room(worker) > 2 * AGE_SLICE_BLOCKS * BLOCK_FLOWS;
+		// The mark, and what the next burst evicts, want some too.
+		aged = ring_has_room(worker->records, 2 * AGE_SLICE_BLOCKS * BLOCK_FLOWS);
 		if (aged) {
 			flow_cache_advance(worker->cache, now_ns);
 			flow_cache_age(worker->cache, n);

@@ -418,6 +418,125 @@ static void any_number_of_workers_gives_the_same_records(void **state) {
 	}
 }
 
+static struct flow_key flow_key_ipv4_of(uint32_t i) {
+	struct flow_key key = {.proto = 17, .family = FLOW_IPV4};
+	memcpy(key.src4, &i, sizeof(i));
+	return key;
+}
+
+static void push_flow(struct worker *worker, uint32_t i, time_ns_t time_ns) {
+	struct packet packet = {
+		.time_ns = time_ns,
+		.octets = 100,
+		.in_if = 1,
+	};
+	packet.key = flow_key_ipv4_of(i);
+	packet.hash = flow_key_hash(&packet.key, &flow_secret_fixed);
+	flow_cache_push(worker_cache(worker), &packet, 1);
+}
+
+static void live_worker_counts_what_finds_no_room_and_goes_on(void **state) {
+	struct worker *worker = worker_of(64);
+	struct received received = {0};
+	uint64_t n_flows = 3 * RING_SLOTS;
+	(void)state;
+
+	// Nobody reads: a small cache full of flows that make room for each other.
+	worker_go_live(worker);
+	(void)worker_tick(worker, T0);
+	for (uint32_t i = 0; i < n_flows; i++)
+		push_flow(worker, i, T0);
+	flow_cache_drain(worker_cache(worker));
+	worker_publish(worker);
+	uint64_t lost = worker_lost(worker);
+	assert_true(lost > RING_SLOTS);
+
+	receive_ready(&received, worker_records(worker), UINT32_MAX);
+	worker_do(worker, WORKER_END, 1, T0);
+	receive_ready(&received, worker_records(worker), UINT32_MAX);
+	assert_true(received.ended);
+	assert_int_equal(received.records.n_records + lost, n_flows);
+	assert_int_equal(worker_lost(worker), lost);
+	received_done(&received);
+	worker_free(worker);
+}
+
+static void live_ageing_waits_for_room_and_loses_nothing(void **state) {
+	uint32_t n_flows = 5 * RING_SLOTS / 2;
+	struct worker *worker = worker_of(2 * n_flows);
+	struct received received = {0};
+	time_ns_t now_ns = T0 + NS_PER_S;
+	(void)state;
+
+	worker_go_live(worker);
+	for (uint32_t i = 0; i < n_flows; i++)
+		push_flow(worker, i, T0);
+	flow_cache_drain(worker_cache(worker));
+	(void)worker_tick(worker, now_ns);
+	// All time out at once; nobody reads for a while, then someone does.
+	now_ns = T0 + 4 * NS_PER_S;
+	for (unsigned i = 0; i < 10000; i++)
+		(void)worker_tick(worker, now_ns);
+	for (unsigned i = 0; i < 100; i++) {
+		receive_ready(&received, worker_records(worker), UINT32_MAX);
+		while (worker_tick(worker, now_ns))
+			;
+	}
+	assert_int_equal(received.records.n_records, n_flows);
+	assert_int_equal(worker_lost(worker), 0);
+	assert_int_equal(received.now_ticks, ticks_of_ns(now_ns));
+	worker_do(worker, WORKER_END, (uint64_t)now_ns, now_ns);
+	received_done(&received);
+	worker_free(worker);
+}
+
+static void live_worker_with_a_thread_ages_by_the_time_it_is_told(void **state) {
+	struct worker *worker = worker_of(1024);
+	struct received received = {0};
+	time_ns_t now_ns = T0;
+	(void)state;
+
+	worker_go_live(worker);
+	assert_int_equal(worker_start(worker), 0);
+	for (unsigned i = 0; i < 100; i++, now_ns += 50 * NS_PER_MS) {
+		struct worker_burst *burst;
+		while ((burst = worker_reserve(worker)) == NULL)
+			sleep_us(100);
+		*burst = (struct worker_burst){
+			.task = WORKER_PACKETS,
+			.order = (uint64_t)now_ns,
+			.now_ns = now_ns,
+		};
+		if (i == 0) {
+			burst->n_packets = 1;
+			burst->packets[0] = (struct packet){.time_ns = T0, .octets = 1, .in_if = 1};
+			burst->packets[0].key = flow_key_ipv4_of(1);
+			burst->packets[0].hash =
+				flow_key_hash(&burst->packets[0].key, &flow_secret_fixed);
+		}
+		worker_submit(worker);
+	}
+	for (unsigned i = 0; i < 10000 && received.records.n_records == 0; i++) {
+		receive_ready(&received, worker_records(worker), UINT32_MAX);
+		sleep_us(1000);
+	}
+	assert_int_equal(received.records.n_records, 1);
+	assert_int_equal(received.records.records[0].end, FLOW_END_IDLE);
+
+	struct worker_burst *burst;
+	while ((burst = worker_reserve(worker)) == NULL)
+		sleep_us(100);
+	burst->task = WORKER_END;
+	burst->n_packets = 0;
+	burst->now_ns = now_ns;
+	worker_submit(worker);
+	worker_join(worker);
+	receive_ready(&received, worker_records(worker), UINT32_MAX);
+	assert_true(received.ended);
+	received_done(&received);
+	worker_free(worker);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(config_out_of_range_is_refused),
@@ -426,6 +545,9 @@ int main(void) {
 		cmocka_unit_test(live_counts_rise_to_the_last),
 		cmocka_unit_test(worker_with_a_thread_gives_the_records_of_one_without),
 		cmocka_unit_test(any_number_of_workers_gives_the_same_records),
+		cmocka_unit_test(live_worker_counts_what_finds_no_room_and_goes_on),
+		cmocka_unit_test(live_ageing_waits_for_room_and_loses_nothing),
+		cmocka_unit_test(live_worker_with_a_thread_ages_by_the_time_it_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
