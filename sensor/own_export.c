@@ -1,0 +1,119 @@
+#include "own_export.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+enum {
+	MAC_BYTES = 12,
+	TYPE_BYTES = 2,
+	VLAN_TAG_BYTES = 4,
+	MAX_TAGS = 2,
+	IPV4_BYTES = 20,
+	IPV6_BYTES = 40,
+	PORTS_BYTES = 4,
+	PROTO_UDP = 17,
+};
+
+static void set_ipv4(struct own_export_way *way, const void *source, const void *destination) {
+	way->version = 4;
+	memcpy(way->addresses, source, 4);
+	memcpy(way->addresses + 4, destination, 4);
+}
+
+// IPv6 sockets speak IPv4 to addresses that are mapped.
+static void set_ipv6(
+	struct own_export_way *way,
+	const struct in6_addr *source,
+	const struct in6_addr *destination
+) {
+	if (IN6_IS_ADDR_V4MAPPED(destination)) {
+		set_ipv4(way, source->s6_addr + 12, destination->s6_addr + 12);
+		return;
+	}
+	way->version = 6;
+	memcpy(way->addresses, source, 16);
+	memcpy(way->addresses + 16, destination, 16);
+}
+
+int own_export_add(
+	struct own_export *own,
+	const struct sockaddr_storage *source,
+	const struct sockaddr_storage *destination
+) {
+	struct own_export_way *way = &own->ways[own->n_ways];
+	in_port_t ports[2];
+
+	if (own->n_ways == OWN_EXPORT_MAX)
+		return -ENOSPC;
+	*way = (struct own_export_way){0};
+	if (source->ss_family == AF_INET && destination->ss_family == AF_INET) {
+		struct sockaddr_in from, to;
+		memcpy(&from, source, sizeof(from));
+		memcpy(&to, destination, sizeof(to));
+		set_ipv4(way, &from.sin_addr, &to.sin_addr);
+		ports[0] = from.sin_port;
+		ports[1] = to.sin_port;
+	} else if (source->ss_family == AF_INET6 && destination->ss_family == AF_INET6) {
+		struct sockaddr_in6 from, to;
+		memcpy(&from, source, sizeof(from));
+		memcpy(&to, destination, sizeof(to));
+		set_ipv6(way, &from.sin6_addr, &to.sin6_addr);
+		ports[0] = from.sin6_port;
+		ports[1] = to.sin6_port;
+	} else {
+		return -EAFNOSUPPORT;
+	}
+	memcpy(way->ports, ports, sizeof(way->ports));
+	own->n_ways++;
+	return 0;
+}
+
+static bool
+is_way(const struct own_export_way *way,
+       unsigned version,
+       const uint8_t *addresses,
+       const uint8_t *ports) {
+	return way->version == version && memcmp(way->ports, ports, PORTS_BYTES) == 0
+	       && memcmp(way->addresses, addresses, version == 4 ? 8 : 32) == 0;
+}
+
+bool own_export_matches(const struct own_export *own, const uint8_t *frame, uint32_t bytes) {
+	uint32_t at = MAC_BYTES;
+	unsigned version, header_bytes;
+	const uint8_t *addresses;
+
+	for (unsigned tags = 0; tags < MAX_TAGS; tags++) {
+		if (bytes < at + VLAN_TAG_BYTES)
+			return false;
+		bool tag = (frame[at] == 0x81 && frame[at + 1] == 0x00)
+			   || (frame[at] == 0x88 && frame[at + 1] == 0xa8);
+		if (!tag)
+			break;
+		at += VLAN_TAG_BYTES;
+	}
+	at += TYPE_BYTES;
+	if (bytes < at + IPV4_BYTES)
+		return false;
+	version = frame[at] >> 4;
+	if (version == 4 && frame[at - 2] == 0x08 && frame[at - 1] == 0x00) {
+		// A fragment behind the first has no ports; ours are not fragmented.
+		if (frame[at + 9] != PROTO_UDP || (frame[at + 6] & 0x1f) != 0 || frame[at + 7] != 0)
+			return false;
+		header_bytes = (frame[at] & 0xfU) * 4;
+		addresses = frame + at + 12;
+	} else if (version == 6 && frame[at - 2] == 0x86 && frame[at - 1] == 0xdd) {
+		if (frame[at + 6] != PROTO_UDP)
+			return false;
+		header_bytes = IPV6_BYTES;
+		addresses = frame + at + 8;
+	} else {
+		return false;
+	}
+	if (bytes < at + header_bytes + PORTS_BYTES)
+		return false;
+	for (unsigned i = 0; i < own->n_ways; i++)
+		if (is_way(&own->ways[i], version, addresses, frame + at + header_bytes))
+			return true;
+	return false;
+}
