@@ -11,3 +11,4 @@ enum {
 
 int command_doctor(int argc, char **argv);
 int command_replay(int argc, char **argv);
+int command_run(int argc, char **argv);

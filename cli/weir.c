@@ -11,6 +11,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *what;
 } commands[] = {
+	{"run", command_run, "meter the packets on ports and send their flows to collectors"},
 	{"replay", command_replay, "meter capture files and send their flows to collectors"},
 	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
 };

@@ -1,0 +1,21 @@
+// Report: one line on standard error every so often, what the sensor did since the last.
+//
+// Threads: the sensor's owner. Time: CLOCK_MONOTONIC, for display alone.
+
+#pragma once
+
+#include "clock.h"
+#include "ledger.h"
+#include "sensor.h"
+
+struct report {
+	time_ns_t interval_ns; // 0 = never
+	time_ns_t last_ns;
+	struct ledger last;
+	uint64_t last_started;
+};
+
+void report_begin(struct report *report, struct sensor *sensor, time_ns_t interval_ns);
+
+// Prints the line when it is due.
+void report_update(struct report *report, struct sensor *sensor);

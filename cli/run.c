@@ -1,0 +1,200 @@
+// weir run: packets of ports in, flow records out, until it is stopped.
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "commands.h"
+#include "exporter.h"
+#include "ledger.h"
+#include "report.h"
+#include "run_options.h"
+#include "sensor.h"
+#include "sinks.h"
+
+#define WATCH_EVERY_NS (1 * NS_PER_S)
+
+struct session {
+	struct run_options options;
+	struct sinks sinks;
+	struct sensor *sensor;
+	struct exporter *exporter;
+	struct report report;
+	bool failed;
+};
+
+static void say(const char *message) {
+	fprintf(stderr, "weir run: %s\n", message);
+}
+
+static void on_complaint(const char *message, void *arg) {
+	struct session *session = arg;
+	say(message);
+	session->failed = true;
+}
+
+// A port that goes down is no failure of weir's.
+static void on_message(const char *message, bool bad, void *arg) {
+	(void)bad;
+	(void)arg;
+	say(message);
+}
+
+static time_ns_t monotonic_ns(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static bool open_sinks(struct session *session) {
+	const struct run_options *options = &session->options;
+
+	return sinks_open(
+		&session->sinks,
+		&(struct sinks_config){
+			.collectors = options->collectors,
+			.n_collectors = options->n_collectors,
+			.netflow9 =
+				{
+					.source_id = options->source_id,
+					.datagram_bytes = options->datagram_bytes,
+					.template_interval_ms = (uint32_t
+					)(options->template_interval_ns / NS_PER_MS),
+					.template_packets = 4800,
+					.sampling_interval = 1,
+				},
+			.datagrams_per_s = options->datagrams_per_s,
+			.print = options->print,
+			.on_complaint = on_complaint,
+			.arg = session,
+		}
+	);
+}
+
+static bool make_sensor(struct session *session) {
+	const struct run_options *options = &session->options;
+	char error[SENSOR_ERROR_BYTES];
+	struct sensor_config config = {
+		.ports = options->ports,
+		.n_ports = options->n_ports,
+		.n_workers = options->n_workers,
+		.cores = options->cores,
+		.n_cores = options->n_cores,
+		.n_flows = options->n_flows,
+		.active_timeout_ns = options->active_timeout_ns,
+		.idle_timeout_ns = options->idle_timeout_ns,
+		.idle = options->idle,
+		.verbose_eal = options->eal_log,
+		.on_message = on_message,
+		.arg = session,
+	};
+
+	int rc = flow_secret_random(&config.secret);
+	if (rc < 0) {
+		on_complaint(strerror(-rc), session);
+		return false;
+	}
+	session->sensor = sensor_new(&config, error);
+	if (session->sensor == NULL)
+		on_complaint(error, session);
+	return session->sensor != NULL;
+}
+
+static void exclude_own_export(struct session *session) {
+	struct own_export own = {0};
+
+	for (unsigned i = 0; i < session->sinks.n_collectors; i++) {
+		struct sockaddr_storage source, destination;
+		const struct collector *collector = session->sinks.collectors[i];
+		int rc = collector_addresses(collector, &source, &destination);
+		if (rc == 0)
+			rc = own_export_add(&own, &source, &destination);
+		if (rc < 0)
+			say("the export to a collector will be metered where a port sees it");
+	}
+	sensor_exclude(session->sensor, &own);
+}
+
+static bool start(struct session *session) {
+	char error[SENSOR_ERROR_BYTES];
+
+	session->exporter = exporter_start(&(struct exporter_config){
+		.rings = sensor_rings(session->sensor),
+		.n_rings = session->options.n_workers,
+		.collectors = session->sinks.collectors,
+		.n_collectors = session->sinks.n_collectors,
+		.print = session->sinks.print,
+		.sampling_rate = 1,
+		.live = true,
+	});
+	if (session->exporter == NULL) {
+		on_complaint(strerror(errno), session);
+		return false;
+	}
+	if (sensor_start(session->sensor, error) < 0) {
+		on_complaint(error, session);
+		return false;
+	}
+	return true;
+}
+
+// Until a signal comes, or no port is left. Returns whether it was the signal.
+static bool wait_for_end(struct session *session, const sigset_t *signals) {
+	time_ns_t watched_ns = monotonic_ns();
+
+	report_begin(&session->report, session->sensor, session->options.report_ns);
+	for (;;) {
+		time_ns_t now_ns = monotonic_ns();
+		time_ns_t left_ns = watched_ns + WATCH_EVERY_NS - now_ns;
+		if (left_ns <= 0) {
+			watched_ns = now_ns;
+			if (sensor_watch(session->sensor) == 0)
+				return false;
+			report_update(&session->report, session->sensor);
+			continue;
+		}
+		if (sigtimedwait(signals, NULL, &(struct timespec){.tv_nsec = left_ns}) > 0)
+			return true;
+	}
+}
+
+static void finish(struct session *session) {
+	struct ledger ledger;
+
+	sensor_stop(session->sensor);
+	exporter_join(session->exporter);
+	sensor_ledger(session->sensor, &ledger);
+	sinks_report(&session->sinks, &ledger, session->options.ledger, "sensor");
+}
+
+int command_run(int argc, char **argv) {
+	struct session session = {0};
+	sigset_t signals;
+	int rc = run_options_parse(&session.options, argc, argv);
+
+	if (rc != 0)
+		return rc > 0 ? EXIT_OK : EXIT_USAGE;
+	// For all threads, none of which is to be interrupted; this one asks for them.
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+
+	// Downstream first: whoever makes records finds someone to take them.
+	if (open_sinks(&session) && make_sensor(&session)) {
+		exclude_own_export(&session);
+		if (start(&session)) {
+			say("metering; Ctrl-C or SIGTERM stops");
+			if (!wait_for_end(&session, &signals))
+				on_complaint("no port is left", &session);
+		}
+		// A second signal ends weir at once.
+		pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+		finish(&session);
+	}
+	sensor_free(session.sensor);
+	sinks_close(&session.sinks);
+	return session.failed ? EXIT_FAILED : EXIT_OK;
+}

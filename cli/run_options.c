@@ -1,0 +1,304 @@
+#include "run_options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "flow_cache.h"
+#include "netflow9.h"
+#include "options.h"
+
+// As many records a second as in a replay: what a collector with the kernel's default receive
+// buffer can take.
+#define DEFAULT_DATAGRAMS_PER_S 20000
+
+static const char help[] =
+	"Usage: weir run --port PORT... [OPTIONS]\n"
+	"Meters the packets on ports until it is stopped (SIGINT, SIGTERM).\n"
+	"\n"
+	"  -P, --port PORT             eth1, af_packet:eth1, af_xdp:eth1, 0000:03:00.0 or\n"
+	"                              vdev:NAME,ARGUMENTS; may be repeated\n"
+	"  -c, --collector HOST:PORT   send NetFlow v9 there; may be repeated\n"
+	"  -p, --print FORMAT          print records to stdout: text, csv, json\n"
+	"      --report TIME           a line on stderr this often; 0 = none  [10s]\n"
+	"      --ledger FORMAT         account at the end: text, json, none  [text]\n"
+	"  -a, --active-timeout TIME   report running flows this often; 0 = never  [60s]\n"
+	"  -i, --idle-timeout TIME     end flows after this silence; 0 = never  [15s]\n"
+	"      --cache-entries N       flows held at once  [1048576]\n"
+	"      --cache-memory SIZE     the same by memory, such as 1GiB\n"
+	"  -w, --workers N             threads with a flow cache each  [1]\n"
+	"      --cores LIST            cores of the threads, in turn, such as 1,3 or 2-5\n"
+	"                              [wherever the kernel puts them]\n"
+	"      --idle WAY              without packets: adaptive (rest), poll  [adaptive]\n"
+	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
+	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
+	"      --template-interval T   templates again after this time  [30s]\n"
+	"      --source-id N           observation domain of the records  [1]\n"
+	"      --eal-log               show what DPDK has to say\n"
+	"\n"
+	"Exit status: 0 stopped as asked, 1 something failed (said on stderr), 2 wrong usage.\n";
+
+enum option_id {
+	OPT_PORT = 'P',
+	OPT_COLLECTOR = 'c',
+	OPT_PRINT = 'p',
+	OPT_ACTIVE = 'a',
+	OPT_IDLE_TIMEOUT = 'i',
+	OPT_WORKERS = 'w',
+	OPT_HELP = 'h',
+	OPT_REPORT = 256,
+	OPT_LEDGER,
+	OPT_ENTRIES,
+	OPT_MEMORY,
+	OPT_CORES,
+	OPT_IDLE,
+	OPT_EXPORT_RATE,
+	OPT_DATAGRAM_SIZE,
+	OPT_TEMPLATE_INTERVAL,
+	OPT_SOURCE_ID,
+	OPT_EAL_LOG,
+};
+
+static const struct option long_options[] = {
+	{"port", required_argument, NULL, OPT_PORT},
+	{"collector", required_argument, NULL, OPT_COLLECTOR},
+	{"print", required_argument, NULL, OPT_PRINT},
+	{"report", required_argument, NULL, OPT_REPORT},
+	{"ledger", required_argument, NULL, OPT_LEDGER},
+	{"active-timeout", required_argument, NULL, OPT_ACTIVE},
+	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
+	{"cache-entries", required_argument, NULL, OPT_ENTRIES},
+	{"cache-memory", required_argument, NULL, OPT_MEMORY},
+	{"workers", required_argument, NULL, OPT_WORKERS},
+	{"cores", required_argument, NULL, OPT_CORES},
+	{"idle", required_argument, NULL, OPT_IDLE},
+	{"export-rate", required_argument, NULL, OPT_EXPORT_RATE},
+	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE},
+	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL},
+	{"source-id", required_argument, NULL, OPT_SOURCE_ID},
+	{"eal-log", no_argument, NULL, OPT_EAL_LOG},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+// A core's number; -1 where there is none, or none so high.
+static long core_number(const char **text) {
+	char *end;
+
+	if (!isdigit((unsigned char)**text))
+		return -1;
+	long core = strtol(*text, &end, 10);
+	*text = end;
+	return core < CPU_SETSIZE ? core : -1;
+}
+
+int run_options_cores(const char *text, unsigned cores[SENSOR_MAX_CORES], unsigned *n) {
+	bool seen[CPU_SETSIZE] = {false};
+
+	*n = 0;
+	for (;; text++) {
+		long first = core_number(&text);
+		long last = first;
+		if (*text == '-') {
+			text++;
+			last = core_number(&text);
+		}
+		if (first < 0 || last < first)
+			return -EINVAL;
+		for (long core = first; core <= last; core++) {
+			if (seen[core])
+				return -EINVAL;
+			if (*n == SENSOR_MAX_CORES)
+				return -ERANGE;
+			seen[core] = true;
+			cores[(*n)++] = (unsigned)core;
+		}
+		if (*text == '\0')
+			return 0;
+		if (*text != ',')
+			return -EINVAL;
+	}
+}
+
+static int cores(struct run_options *options, const char *text) {
+	cpu_set_t allowed;
+
+	if (run_options_cores(text, options->cores, &options->n_cores) < 0)
+		return options_mistake(
+			"--cores %s: not a list of cores; use numbers and ranges, each core once, "
+			"such as 1,3 or 2-5",
+			text
+		);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return 0;
+	for (unsigned i = 0; i < options->n_cores; i++)
+		if (!CPU_ISSET(options->cores[i], &allowed))
+			return options_mistake(
+				"--cores %s: there is no core %u here; this process may run on %d "
+				"of the machine's %ld cores ('taskset -cp $$' lists them)",
+				text,
+				options->cores[i],
+				CPU_COUNT(&allowed),
+				sysconf(_SC_NPROCESSORS_CONF)
+			);
+	return 0;
+}
+
+static int port(struct run_options *options, const char *text) {
+	char error[PORT_ERROR_BYTES];
+
+	if (options->n_ports == SENSOR_MAX_PORTS)
+		return options_mistake("--port %s: at most %d ports", text, SENSOR_MAX_PORTS);
+	for (unsigned i = 0; i < options->n_ports; i++)
+		if (strcmp(options->ports[i].name, text) == 0)
+			return options_mistake("--port %s: given twice", text);
+	if (port_spec_parse(&options->ports[options->n_ports], text, error) < 0)
+		return options_mistake("%s", error);
+	options->n_ports++;
+	return 0;
+}
+
+static int parse_sink(struct run_options *options, int id, const char *arg) {
+	static const char *const prints[] = {"text", "csv", "json", NULL};
+	static const char *const ledgers[] = {"text", "json", "none", NULL};
+	uint64_t value;
+	int rc;
+
+	switch (id) {
+	case OPT_COLLECTOR:
+		if (options->n_collectors == SINKS_MAX_COLLECTORS)
+			return options_mistake(
+				"--collector %s: at most %d collectors", arg, SINKS_MAX_COLLECTORS
+			);
+		options->collectors[options->n_collectors++] = arg;
+		return 0;
+	case OPT_PRINT:
+		rc = options_one_of("print", arg, prints, "text, csv or json");
+		if (rc >= 0)
+			options->print = PRINT_TEXT + (enum print_format)rc;
+		return rc;
+	case OPT_LEDGER:
+		rc = options_one_of("ledger", arg, ledgers, "text, json or none");
+		if (rc >= 0)
+			options->ledger = LEDGER_TEXT + (enum ledger_format)rc;
+		return rc;
+	case OPT_TEMPLATE_INTERVAL:
+		rc = options_timeout("template-interval", arg, &options->template_interval_ns);
+		if (rc == 0 && options->template_interval_ns < NS_PER_S)
+			rc = options_mistake("--template-interval %s: at least 1s", arg);
+		return rc;
+	case OPT_EXPORT_RATE:
+		rc = options_whole("export-rate", arg, 0, 100000000, &value);
+		if (rc == 0)
+			options->datagrams_per_s = (uint32_t)value;
+		return rc;
+	case OPT_DATAGRAM_SIZE:
+		rc = options_whole(
+			"datagram-size",
+			arg,
+			NETFLOW9_MIN_DATAGRAM_BYTES,
+			NETFLOW9_MAX_DATAGRAM_BYTES,
+			&value
+		);
+		if (rc == 0)
+			options->datagram_bytes = (uint16_t)value;
+		return rc;
+	case OPT_SOURCE_ID:
+		rc = options_whole("source-id", arg, 1, UINT32_MAX, &value);
+		if (rc == 0)
+			options->source_id = (uint32_t)value;
+		return rc;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int parse_option(struct run_options *options, int id, const char *arg) {
+	static const char *const ways[] = {"adaptive", "poll", NULL};
+	uint64_t value;
+	int rc;
+
+	switch (id) {
+	case OPT_PORT:
+		return port(options, arg);
+	case OPT_CORES:
+		return cores(options, arg);
+	case OPT_ACTIVE:
+		return options_timeout("active-timeout", arg, &options->active_timeout_ns);
+	case OPT_IDLE_TIMEOUT:
+		return options_timeout("idle-timeout", arg, &options->idle_timeout_ns);
+	case OPT_REPORT:
+		rc = options_timeout("report", arg, &options->report_ns);
+		if (rc == 0 && options->report_ns > 0 && options->report_ns < NS_PER_S)
+			rc = options_mistake("--report %s: at least 1s, or 0 for none", arg);
+		return rc;
+	case OPT_ENTRIES:
+		rc = options_whole(
+			"cache-entries", arg, FLOW_CACHE_MIN_FLOWS, FLOW_CACHE_MAX_FLOWS, &value
+		);
+		if (rc == 0)
+			options->n_flows = (uint32_t)value;
+		return rc;
+	case OPT_MEMORY:
+		return options_flows_in_memory(arg, &options->n_flows);
+	case OPT_WORKERS:
+		rc = options_whole("workers", arg, 1, SENSOR_MAX_WORKERS, &value);
+		if (rc == 0)
+			options->n_workers = (unsigned)value;
+		return rc;
+	case OPT_IDLE:
+		rc = options_one_of("idle", arg, ways, "adaptive or poll");
+		if (rc >= 0)
+			options->idle = SENSOR_IDLE_ADAPTIVE + (enum sensor_idle)rc;
+		return rc;
+	case OPT_EAL_LOG:
+		options->eal_log = true;
+		return 0;
+	default:
+		return parse_sink(options, id, arg);
+	}
+}
+
+int run_options_parse(struct run_options *options, int argc, char **argv) {
+	int id;
+
+	*options = (struct run_options){
+		.active_timeout_ns = 60 * NS_PER_S,
+		.idle_timeout_ns = 15 * NS_PER_S,
+		.template_interval_ns = 30 * NS_PER_S,
+		.report_ns = 10 * NS_PER_S,
+		.n_flows = 1 << 20,
+		.n_workers = 1,
+		.source_id = 1,
+		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
+	};
+	options_begin("run");
+	while ((id = getopt_long(argc, argv, ":P:c:p:a:i:w:h", long_options, NULL)) != -1) {
+		if (id == OPT_HELP) {
+			fputs(help, stdout);
+			return 1;
+		}
+		if (id == '?' || id == ':')
+			return options_wrong(id, argv);
+		if (parse_option(options, id, optarg) < 0)
+			return -EINVAL;
+	}
+	if (optind < argc)
+		return options_mistake(
+			"'%s' is not an option; ports are given with --port", argv[optind]
+		);
+	if (options->n_ports == 0)
+		return options_mistake("no port given; 'weir run --port eth1'");
+	if (options->n_flows / options->n_workers < FLOW_CACHE_MIN_FLOWS)
+		return options_mistake(
+			"%u cache entries are too few for %u workers; at least %u each",
+			options->n_flows,
+			options->n_workers,
+			FLOW_CACHE_MIN_FLOWS
+		);
+	return 0;
+}

@@ -1,0 +1,42 @@
+// What `weir run` was asked to do. One table of options; every mistake gets a line that names the
+// option, what was found, and what would do.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "print.h"
+#include "sensor.h"
+#include "sinks.h"
+
+struct run_options {
+	struct port_spec ports[SENSOR_MAX_PORTS];
+	unsigned n_ports;
+	const char *collectors[SINKS_MAX_COLLECTORS];
+	unsigned n_collectors;
+	enum print_format print;
+	enum ledger_format ledger;
+	time_ns_t active_timeout_ns;
+	time_ns_t idle_timeout_ns;
+	time_ns_t template_interval_ns;
+	time_ns_t report_ns; // 0 = none
+	uint32_t n_flows;
+	unsigned n_workers;
+	unsigned cores[SENSOR_MAX_CORES];
+	unsigned n_cores;
+	enum sensor_idle idle;
+	uint32_t source_id;
+	uint32_t datagrams_per_s; // 0 = no limit
+	uint16_t datagram_bytes;  // 0 = the collector's default
+	bool eal_log;
+};
+
+// 0: go on; 1: help was asked for and printed; -EINVAL: a mistake was reported on standard
+// error.
+int run_options_parse(struct run_options *options, int argc, char **argv);
+
+// "0,2-4": numbers of cores, each once, in this order. Returns 0, or -EINVAL for what is no such
+// list, or -ERANGE for more than SENSOR_MAX_CORES, or a core above the kernel's highest.
+int run_options_cores(const char *text, unsigned cores[SENSOR_MAX_CORES], unsigned *n);

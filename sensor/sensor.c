@@ -1,0 +1,347 @@
+#include "sensor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "eal.h"
+#include "flow_cache.h"
+#include "packet.h"
+#include "poller.h"
+#include "worker.h"
+
+enum {
+	EAL_MIB = 64,       // EAL's own, and its drivers'
+	EAL_QUEUE_MIB = 48, // of packet buffers
+};
+
+struct watched_port {
+	struct port *port;
+	enum port_state state;
+	struct port_losses losses;
+};
+
+struct sensor {
+	struct sensor_config config;
+	struct watched_port ports[SENSOR_MAX_PORTS];
+	unsigned n_ports; // opened
+	struct worker *workers[SENSOR_MAX_WORKERS];
+	struct ring *rings[SENSOR_MAX_WORKERS];
+	struct poller *pollers[SENSOR_MAX_WORKERS];
+	unsigned n_pollers;
+	bool started;
+	struct own_export own;
+	atomic_bool stop;
+};
+
+[[gnu::format(printf, 3, 4)]] static void
+say(const struct sensor *sensor, bool bad, const char *format, ...) {
+	char message[SENSOR_ERROR_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	sensor->config.on_message(message, bad, sensor->config.arg);
+}
+
+static int start_eal(const struct sensor_config *config, char *error) {
+	struct eal_config eal = {
+		.ports = config->ports,
+		.n_ports = config->n_ports,
+		.memory_mib = EAL_MIB,
+		.verbose = config->verbose_eal,
+	};
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < config->n_ports; i++)
+		n += port_spec_needs_eal(&config->ports[i]);
+	if (n == 0)
+		return 0;
+	eal.memory_mib += n * config->n_workers * EAL_QUEUE_MIB;
+	return eal_start(&eal, error);
+}
+
+static int open_ports(struct sensor *sensor, char *error) {
+	const struct sensor_config *config = &sensor->config;
+
+	for (unsigned i = 0; i < config->n_ports; i++) {
+		struct port *port = port_open(&config->ports[i], config->n_workers, error);
+		if (port == NULL)
+			return -1;
+		sensor->ports[sensor->n_ports++] = (struct watched_port){.port = port};
+		say(sensor,
+		    false,
+		    "port %s: %s, %u queue%s",
+		    port_name(port),
+		    port_driver_name(port),
+		    port_queues(port),
+		    port_queues(port) > 1 ? "s" : "");
+	}
+	return 0;
+}
+
+static int make_workers(struct sensor *sensor, char *error) {
+	const struct sensor_config *config = &sensor->config;
+	const struct flow_cache_config cache = {
+		.n_flows = config->n_flows / config->n_workers,
+		.active_timeout_ns = config->active_timeout_ns,
+		.idle_timeout_ns = config->idle_timeout_ns,
+		.secret = config->secret,
+	};
+
+	for (unsigned i = 0; i < config->n_workers; i++) {
+		sensor->workers[i] = worker_new(&cache);
+		if (sensor->workers[i] == NULL) {
+			snprintf(
+				error,
+				SENSOR_ERROR_BYTES,
+				"no memory for %u flows: %s; use a smaller --cache-entries",
+				config->n_flows,
+				strerror(errno)
+			);
+			return -1;
+		}
+		worker_go_live(sensor->workers[i]);
+		sensor->rings[i] = worker_records(sensor->workers[i]);
+	}
+	return 0;
+}
+
+// Whether every port has a queue for each worker.
+static bool spread_by_ports(const struct sensor *sensor) {
+	for (unsigned i = 0; i < sensor->n_ports; i++)
+		if (port_queues(sensor->ports[i].port) < sensor->config.n_workers)
+			return false;
+	return true;
+}
+
+static int make_pollers(struct sensor *sensor, char *error) {
+	const struct sensor_config *config = &sensor->config;
+	bool direct = config->n_workers == 1 || spread_by_ports(sensor);
+	unsigned n = direct ? config->n_workers : 1;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct poller_config poller = {
+			.workers = &sensor->workers[i],
+			.n_workers = direct ? 1 : config->n_workers,
+			.secret = config->secret,
+			.own = &sensor->own,
+			.stop = &sensor->stop,
+			.rests = config->idle == SENSOR_IDLE_ADAPTIVE,
+			.core = config->n_cores > 0 ? (int)config->cores[i % config->n_cores] : -1,
+		};
+		for (unsigned j = 0; j < sensor->n_ports; j++)
+			for (unsigned queue = i; queue < port_queues(sensor->ports[j].port);
+			     queue += n)
+				poller.sources[poller.n_sources++] =
+					(struct poller_source){sensor->ports[j].port, queue};
+		sensor->pollers[i] = poller_new(&poller);
+		if (sensor->pollers[i] == NULL) {
+			snprintf(error, SENSOR_ERROR_BYTES, "no memory for a thread that reads");
+			return -1;
+		}
+		sensor->n_pollers++;
+	}
+	return 0;
+}
+
+struct sensor *sensor_new(const struct sensor_config *config, char *error) {
+	if (config->n_ports < 1 || config->n_ports > SENSOR_MAX_PORTS || config->n_workers < 1
+	    || config->n_workers > SENSOR_MAX_WORKERS || config->n_cores > SENSOR_MAX_CORES) {
+		snprintf(error, SENSOR_ERROR_BYTES, "too few or too many ports, workers or cores");
+		return NULL;
+	}
+	struct sensor *sensor = calloc(1, sizeof(*sensor));
+	if (sensor == NULL) {
+		snprintf(error, SENSOR_ERROR_BYTES, "no memory");
+		return NULL;
+	}
+	sensor->config = *config;
+	// Flow caches first: they are what a machine may be too small for.
+	if (make_workers(sensor, error) < 0 || start_eal(config, error) < 0
+	    || open_ports(sensor, error) < 0 || make_pollers(sensor, error) < 0) {
+		sensor_free(sensor);
+		return NULL;
+	}
+	return sensor;
+}
+
+void sensor_free(struct sensor *sensor) {
+	if (sensor == NULL)
+		return;
+	for (unsigned i = 0; i < sensor->n_pollers; i++)
+		poller_free(sensor->pollers[i]);
+	for (unsigned i = 0; i < sensor->n_ports; i++)
+		port_close(sensor->ports[i].port);
+	for (unsigned i = 0; i < sensor->config.n_workers; i++)
+		worker_free(sensor->workers[i]);
+	eal_stop();
+	free(sensor);
+}
+
+struct ring *const *sensor_rings(const struct sensor *sensor) {
+	return sensor->rings;
+}
+
+void sensor_exclude(struct sensor *sensor, const struct own_export *own) {
+	sensor->own = *own;
+}
+
+static void pin_worker(const struct sensor *sensor, unsigned i, bool begin) {
+	static cpu_set_t before;
+	cpu_set_t one;
+
+	if (sensor->config.n_cores == 0)
+		return;
+	// A thread inherits where it may run.
+	if (!begin) {
+		pthread_setaffinity_np(pthread_self(), sizeof(before), &before);
+		return;
+	}
+	pthread_getaffinity_np(pthread_self(), sizeof(before), &before);
+	CPU_ZERO(&one);
+	CPU_SET(sensor->config.cores[i % sensor->config.n_cores], &one);
+	pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+}
+
+int sensor_start(struct sensor *sensor, char *error) {
+	bool fans_out = sensor->n_pollers < sensor->config.n_workers;
+	int rc = 0;
+
+	// Downstream first.
+	for (unsigned i = 0; fans_out && i < sensor->config.n_workers && rc == 0; i++) {
+		pin_worker(sensor, i + 1, true);
+		rc = worker_start(sensor->workers[i]);
+		pin_worker(sensor, i + 1, false);
+	}
+	for (unsigned i = 0; i < sensor->n_pollers && rc == 0; i++)
+		rc = poller_start(sensor->pollers[i]);
+	if (rc < 0) {
+		snprintf(
+			error, SENSOR_ERROR_BYTES, "a thread cannot be started: %s", strerror(-rc)
+		);
+		return rc;
+	}
+	for (unsigned i = 0; i < sensor->n_ports; i++) {
+		rc = port_start(sensor->ports[i].port, error);
+		if (rc < 0)
+			return rc;
+	}
+	sensor->started = true;
+	return 0;
+}
+
+unsigned sensor_watch(struct sensor *sensor) {
+	unsigned n_left = 0;
+
+	for (unsigned i = 0; i < sensor->n_ports; i++) {
+		struct watched_port *watched = &sensor->ports[i];
+		const char *name = port_name(watched->port);
+		if (watched->state == PORT_VANISHED)
+			continue;
+		port_losses(watched->port, &watched->losses);
+		enum port_state state = port_watch(watched->port);
+		n_left += state != PORT_VANISHED;
+		if (state == watched->state)
+			continue;
+		if (state == PORT_UP)
+			say(sensor, false, "port %s: link up", name);
+		else if (state == PORT_DOWN)
+			say(sensor, true, "port %s: link down", name);
+		else
+			say(sensor,
+			    true,
+			    "port %s: the device is gone; restart weir when it is back",
+			    name);
+		watched->state = state;
+	}
+	return n_left;
+}
+
+void sensor_stop(struct sensor *sensor) {
+	for (unsigned i = 0; i < sensor->n_ports && sensor->started; i++)
+		port_stop(sensor->ports[i].port);
+	atomic_store_explicit(&sensor->stop, true, memory_order_relaxed);
+	for (unsigned i = 0; i < sensor->n_pollers; i++)
+		poller_join(sensor->pollers[i]);
+	for (unsigned i = 0; i < sensor->config.n_workers; i++)
+		worker_join(sensor->workers[i]);
+	for (unsigned i = 0; i < sensor->n_ports && sensor->started; i++)
+		if (sensor->ports[i].state != PORT_VANISHED)
+			port_losses(sensor->ports[i].port, &sensor->ports[i].losses);
+}
+
+static void add_count(struct ledger_count *sum, struct ledger_count count) {
+	sum->packets += count.packets;
+	sum->bytes += count.bytes;
+}
+
+// A reason for which packets were not even delivered: their octets are not known.
+static void add_loss(struct ledger *ledger, const char *name, uint64_t packets) {
+	const struct ledger_count count = {.packets = packets};
+
+	add_count(&ledger->received, count);
+	ledger_add_reason(ledger, name, count);
+}
+
+static void add_packets(const struct sensor *sensor, struct ledger *ledger) {
+	struct ledger_count unmetered[PACKET_VERDICT_COUNT] = {0}, own = {0};
+
+	for (unsigned i = 0; i < sensor->n_pollers; i++) {
+		struct poller_counts counts;
+		poller_read(sensor->pollers[i], &counts);
+		add_count(&ledger->received, counts.meter.received);
+		add_count(&ledger->received, counts.own_export);
+		add_count(&ledger->metered, meter_counts_metered(&counts.meter));
+		ledger->metered_octets += counts.meter.metered_octets;
+		add_count(&own, counts.own_export);
+		for (unsigned verdict = 0; verdict < PACKET_VERDICT_COUNT; verdict++)
+			add_count(&unmetered[verdict], counts.meter.unmetered[verdict]);
+	}
+	ledger_add_reason(ledger, "own_export", own);
+	for (unsigned verdict = PACKET_METERED + 1; verdict < PACKET_VERDICT_COUNT; verdict++)
+		ledger_add_reason(ledger, packet_verdict_name(verdict), unmetered[verdict]);
+}
+
+void sensor_ledger(struct sensor *sensor, struct ledger *ledger) {
+	struct port_losses losses = {0};
+
+	*ledger = (struct ledger){0};
+	add_packets(sensor, ledger);
+	for (unsigned i = 0; i < sensor->n_ports; i++) {
+		losses.missed += sensor->ports[i].losses.missed;
+		losses.errors += sensor->ports[i].losses.errors;
+		losses.no_mbuf += sensor->ports[i].losses.no_mbuf;
+	}
+	add_loss(ledger, "port_missed", losses.missed);
+	add_loss(ledger, "port_errors", losses.errors);
+	add_loss(ledger, "port_no_mbuf", losses.no_mbuf);
+
+	for (unsigned i = 0; i < sensor->config.n_workers; i++) {
+		struct flow_cache_stats stats;
+		flow_cache_stats(worker_cache(sensor->workers[i]), &stats);
+		for (unsigned end = 0; end < FLOW_END_COUNT; end++)
+			ledger->records[end] += stats.records[end];
+		ledger->record_packets += stats.record_packets;
+		ledger->record_octets += stats.record_octets;
+		ledger->cached_flows += stats.flows;
+		ledger->records_lost += worker_lost(sensor->workers[i]);
+	}
+}
+
+uint64_t sensor_started_flows(const struct sensor *sensor) {
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < sensor->config.n_workers; i++) {
+		struct flow_cache_stats stats;
+		flow_cache_stats(worker_cache(sensor->workers[i]), &stats);
+		n += stats.started;
+	}
+	return n;
+}

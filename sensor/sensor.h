@@ -1,0 +1,82 @@
+// Sensor: ports in, record rings out, until it is stopped. One worker, or several between which
+// packets are spread by the port (a queue for each worker, by a symmetric hash that was read
+// back) or by weir itself (one thread reads, parses and hands each packet to the worker that the
+// flow's hash chooses). Either way both directions of a flow meet on one worker.
+//
+// What is received ends in exactly one counter (sensor_ledger()), what the ports lost included.
+//
+// Threads: each worker, and the reader where there is one, has its own. All functions are for
+// one thread, the owner's, and none of them delays the packet path.
+// Time: live_clock.h, the kernel's or the device's where a port has them.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "flow_key.h"
+#include "ledger.h"
+#include "own_export.h"
+#include "port.h"
+#include "ring.h"
+
+enum {
+	SENSOR_MAX_PORTS = 16,
+	SENSOR_MAX_WORKERS = 64,
+	SENSOR_MAX_CORES = 128,
+	SENSOR_ERROR_BYTES = PORT_ERROR_BYTES,
+};
+
+enum sensor_idle {
+	SENSOR_IDLE_ADAPTIVE, // a thread without packets rests
+	SENSOR_IDLE_POLL,     // it asks on
+};
+
+struct sensor_config {
+	const struct port_spec *ports;
+	unsigned n_ports;
+	unsigned n_workers;
+	const unsigned *cores; // of the threads, in turn
+	unsigned n_cores;      // 0 = wherever the kernel puts them
+	uint32_t n_flows;      // in all caches together
+	time_ns_t active_timeout_ns;
+	time_ns_t idle_timeout_ns;
+	struct flow_secret secret;
+	enum sensor_idle idle;
+	bool verbose_eal;
+	// One line about something that happened; `bad` where it costs packets.
+	void (*on_message)(const char *message, bool bad, void *arg);
+	void *arg;
+};
+
+struct sensor;
+
+// Opens the ports and takes all memory. NULL with one line in `error` (SENSOR_ERROR_BYTES).
+[[nodiscard]] struct sensor *sensor_new(const struct sensor_config *config, char *error);
+void sensor_free(struct sensor *sensor);
+
+// The record rings, one for each worker, for the exporter that must run before sensor_start().
+struct ring *const *sensor_rings(const struct sensor *sensor);
+
+// Packets that are not to be metered, before sensor_start().
+void sensor_exclude(struct sensor *sensor, const struct own_export *own);
+
+// Starts the threads, then reception. Returns 0, or a negative errno with one line in `error`;
+// then sensor_stop() must end what was begun.
+[[nodiscard]] int sensor_start(struct sensor *sensor, char *error);
+
+// Looks after the ports, says what changed, and returns how many have not vanished. To be called
+// about once a second.
+unsigned sensor_watch(struct sensor *sensor);
+
+// Stops reception, reads what was received, flushes the caches and ends the record rings. The
+// exporter must be running.
+void sensor_stop(struct sensor *sensor);
+
+// What was counted so far, without the sinks. While the sensor runs its sums need not meet: they
+// are read one after the other.
+void sensor_ledger(struct sensor *sensor, struct ledger *ledger);
+
+// Flows that began since the start.
+uint64_t sensor_started_flows(const struct sensor *sensor);
