@@ -9,6 +9,12 @@
 
 #include <stdint.h>
 
+#include <rte_cycles.h>
+
+// DPDK has an int of this name, in which an hour does not fit; its header comes first so that it
+// cannot come later.
+#undef NS_PER_S
+
 typedef int64_t time_ns_t; // ns since 1970-01-01 UTC; never negative for a packet
 
 #define NS_PER_US INT64_C(1000)
