@@ -15,8 +15,7 @@
 
 enum {
 	BUCKET_PACKETS = 4,
-	PREFETCH_FRAMES = 8, // frames ahead: their headers may be in memory
-	GROUP_FRAMES = 32,   // buckets asked for before the first is looked at
+	GROUP_FRAMES = 32, // asked for at once, see ask()
 	BLOCK_OCTETS = 16,
 	DIGEST_WORDS = 16,
 	OTHER_PORT = DUPLICATE_PORTS, // index of those that are not told apart
@@ -346,8 +345,14 @@ static inline struct seen *find(const struct duplicate *duplicate, const struct 
 	return NULL;
 }
 
-// First pass over a group: digests, and the buckets asked for. Returns how many are to be looked
-// at.
+static inline void ask_headers(const struct frame *frames, unsigned n) {
+	for (unsigned i = 0; i < n; i++)
+		meter_prefetch(&frames[i]);
+}
+
+// First pass over a group: digests, and then the buckets asked for. Returns how many are to be
+// looked at. One right after the other, as with the headers: a prefetch that misses the TLB holds
+// up all that follows, and with a digest worked out between them hardly two would be under way.
 static inline unsigned
 ask(struct duplicate *duplicate,
     enum link_type type,
@@ -356,24 +361,22 @@ ask(struct duplicate *duplicate,
     struct look *looks) {
 	unsigned n_looks = 0;
 
-	for (unsigned i = 0; i < RTE_MIN(n, PREFETCH_FRAMES + 0u); i++)
-		meter_prefetch(&frames[i]);
 	for (unsigned i = 0; i < n; i++) {
 		struct look *look = &looks[n_looks];
 		struct ip ip;
 
-		meter_prefetch(&frames[RTE_MIN(i + PREFETCH_FRAMES, n - 1)]);
 		if (unlikely(frames[i].mark != FRAME_PLAIN || !find_ip(&ip, type, &frames[i])))
 			continue;
 		look->frame = &frames[i];
 		look->bucket = bucket_of(duplicate, &ip);
-		__builtin_prefetch(look->bucket, 1);
 		look->digest = unlikely(duplicate->routed) ? digest_routed(duplicate, &ip)
 							   : digest_of(duplicate, ip.at, ip.octets);
 		look->ttl = ip.at[ip.ipv4 ? 8 : 7];
 		look->time = step_of(duplicate, frames[i].time_ns);
 		n_looks++;
 	}
+	for (unsigned i = 0; i < n_looks; i++)
+		__builtin_prefetch(looks[i].bucket, 1);
 	return n_looks;
 }
 
@@ -385,6 +388,7 @@ unsigned duplicate_mark(
 	uint64_t examined = 0, forgotten = 0;
 	unsigned found = 0;
 
+	ask_headers(frames, RTE_MIN(n, GROUP_FRAMES + 0u));
 	for (unsigned done = 0; done < n; done += GROUP_FRAMES) {
 		unsigned n_looks =
 			ask(duplicate,
@@ -392,6 +396,9 @@ unsigned duplicate_mark(
 			    frames + done,
 			    RTE_MIN(n - done, GROUP_FRAMES + 0u),
 			    looks);
+		unsigned next = done + GROUP_FRAMES;
+		if (next < n)
+			ask_headers(frames + next, RTE_MIN(n - next, GROUP_FRAMES + 0u));
 		for (unsigned i = 0; i < n_looks; i++) {
 			struct seen *first = find(duplicate, &looks[i]);
 			if (likely(first == NULL)) {
