@@ -11,6 +11,7 @@
 
 #include "capture_stream.h"
 #include "capture_walk.h"
+#include "packet_filter.h"
 
 enum {
 	FILE_HEADER_BYTES = 24,
@@ -29,9 +30,8 @@ struct capture_file {
 	struct capture_stream *stream;
 	pcap_t *pcap;
 	enum link_type link;
-	bool has_filter;
-	struct bpf_program filter;
-	int broken; // negative errno; met again by every further read
+	struct packet_filter *filter; // NULL = every packet
+	int broken;                   // negative errno; met again by every further read
 	char error[CAPTURE_ERROR_BYTES];
 
 	// The first octets of the file: read to choose the way, then served to libpcap.
@@ -161,17 +161,13 @@ static int check_link(struct capture_file *file) {
 }
 
 static int compile_filter(struct capture_file *file, const char *filter) {
+	char cause[PACKET_FILTER_ERROR_BYTES];
+
 	if (filter == NULL)
 		return 0;
-	if (pcap_compile(file->pcap, &file->filter, filter, 1, PCAP_NETMASK_UNKNOWN) < 0)
-		return fail(
-			file,
-			EINVAL,
-			"filter '%s': %s; see pcap-filter(7)",
-			filter,
-			pcap_geterr(file->pcap)
-		);
-	file->has_filter = true;
+	file->filter = packet_filter_new(filter, file->pcap, cause);
+	if (file->filter == NULL)
+		return fail(file, errno, "filter '%s': %s; see pcap-filter(7)", filter, cause);
 	return 0;
 }
 
@@ -238,8 +234,7 @@ capture_file_open(const char *path, const struct capture_file_config *config, ch
 void capture_file_close(struct capture_file *file) {
 	if (file == NULL)
 		return;
-	if (file->has_filter)
-		pcap_freecode(&file->filter);
+	packet_filter_free(file->filter);
 	// Closes the FILE that it was given, which reads the stream no more.
 	if (file->pcap != NULL)
 		pcap_close(file->pcap);
@@ -382,17 +377,6 @@ static int read_libpcap(struct capture_file *file, struct frame *frames, unsigne
 	return n > 0 ? (int)n : file->broken;
 }
 
-static void apply_filter(const struct capture_file *file, struct frame *frames, int n) {
-	for (int i = 0; i < n; i++) {
-		struct pcap_pkthdr header = {
-			.caplen = frames[i].captured_bytes,
-			.len = frames[i].wire_bytes,
-		};
-		if (pcap_offline_filter(&file->filter, &header, frames[i].data) == 0)
-			frame_set_mark(&frames[i], FRAME_FILTERED);
-	}
-}
-
 int capture_file_read(struct capture_file *file, struct frame *frames, unsigned max) {
 	if (file->broken < 0)
 		return file->broken;
@@ -401,8 +385,8 @@ int capture_file_read(struct capture_file *file, struct frame *frames, unsigned 
 				   : read_libpcap(file, frames, max);
 	if (n < 0)
 		file->broken = n;
-	else if (unlikely(file->has_filter))
-		apply_filter(file, frames, n);
+	else if (unlikely(file->filter != NULL))
+		packet_filter_mark(file->filter, frames, (unsigned)n);
 	return n;
 }
 

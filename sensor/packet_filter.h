@@ -1,0 +1,36 @@
+// Packet filter: an expression in the syntax of pcap-filter(7), applied to frames.
+//
+// libpcap compiles it and runs it. DPDK's rte_bpf, which makes machine code of it, takes its
+// memory for the conversion from EAL, without which rte_bpf_convert() fails with ENOMEM, and
+// captures are read without EAL.
+//
+// VLAN tags are matched as they lie in the frame (`vlan 5 and tcp`), so a port must not strip them.
+//
+// Threads: a filter that was made may be used by any number. Time: not touched.
+
+#pragma once
+
+#include <stdbool.h>
+
+#include <pcap/pcap.h>
+
+#include "frame.h"
+
+#define PACKET_FILTER_ERROR_BYTES PCAP_ERRBUF_SIZE
+
+struct packet_filter;
+
+// For the frames of `pcap`, whose link type and byte order it takes on and which may be closed
+// then; of an Ethernet port where that is NULL. NULL with errno ENOMEM or EINVAL and the cause in
+// `error` (PACKET_FILTER_ERROR_BYTES).
+[[nodiscard]] struct packet_filter *
+packet_filter_new(const char *expression, pcap_t *pcap, char *error);
+
+// NULL is fine.
+void packet_filter_free(struct packet_filter *filter);
+
+bool packet_filter_matches(const struct packet_filter *filter, const struct frame *frame);
+
+// Marks those of `n` frames that do not match FRAME_FILTERED and returns how many; frames that are
+// marked already are left alone. Hot path: no allocation, no system call.
+unsigned packet_filter_mark(const struct packet_filter *filter, struct frame *frames, unsigned n);
