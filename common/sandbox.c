@@ -278,6 +278,7 @@ static const int for_sanitizers[] = {
 	SCMP_SYS(getppid),
 	SCMP_SYS(mmap),
 	SCMP_SYS(mprotect),
+	SCMP_SYS(open),
 	SCMP_SYS(openat),
 	SCMP_SYS(prctl),
 	SCMP_SYS(ptrace),
