@@ -24,6 +24,7 @@ static const struct {
 	{CAP_IPC_LOCK, "cap_ipc_lock"},
 	{CAP_SYS_RAWIO, "cap_sys_rawio"},
 	{CAP_SYS_ADMIN, "cap_sys_admin"},
+	{CAP_DAC_OVERRIDE, "cap_dac_override"},
 	{CAP_BPF, "cap_bpf"},
 };
 
@@ -139,8 +140,10 @@ uint64_t doctor_needed_capabilities(
 	for (unsigned i = 0; i < n_ports; i++)
 		switch (ports[i].kind) {
 		case PORT_AF_XDP:
-			// Loading the program, and finding its map by its number.
-			set |= BIT(CAP_BPF) | BIT(CAP_SYS_ADMIN) | BIT(CAP_IPC_LOCK);
+			// Loading the program, finding its map by its number, and libxdp's locks
+			// in /run/xdp.
+			set |= BIT(CAP_BPF) | BIT(CAP_SYS_ADMIN) | BIT(CAP_DAC_OVERRIDE);
+			set |= BIT(CAP_IPC_LOCK);
 			[[fallthrough]];
 		case PORT_INTERFACE:
 		case PORT_AF_PACKET:

@@ -102,8 +102,9 @@ static void capabilities_are_asked_for_by_the_kind_of_port(void **state) {
 	examine_port("af_xdp:eth1");
 	expect("privileges",
 	       DOCTOR_NO,
-	       "cap_ipc_lock,cap_sys_admin,cap_bpf",
-	       "sudo setcap cap_net_admin,cap_net_raw,cap_ipc_lock,cap_sys_admin,cap_bpf=ep "
+	       "cap_ipc_lock,cap_sys_admin,cap_dac_override,cap_bpf",
+	       "sudo setcap "
+	       "cap_net_admin,cap_net_raw,cap_ipc_lock,cap_sys_admin,cap_dac_override,cap_bpf=ep "
 	       "/usr/bin/weir");
 	examine_port("vdev:net_ring0");
 	expect_verdict(true);

@@ -317,7 +317,8 @@ def test_without_root():
     with Namespace("nobody") as namespace:
         for port, capabilities in (
                 ("v0", "cap_net_admin,cap_net_raw"),
-                ("af_xdp:v0", "cap_net_admin,cap_net_raw,cap_ipc_lock,cap_sys_admin,cap_bpf")):
+                ("af_xdp:v0", "cap_net_admin,cap_net_raw,cap_ipc_lock,cap_sys_admin,"
+                              "cap_dac_override,cap_bpf")):
             remedy = f"sudo setcap {capabilities}=ep {os.path.realpath(tap.WEIR)}"
             refuses("privileges", "neither root nor a program", remedy, "--port", port,
                     before=(*namespace.inside, *nobody))
