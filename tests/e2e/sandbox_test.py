@@ -2,6 +2,7 @@
 """DPDK's af_packet and af_xdp in the sandbox: packets, statistics and a clean close."""
 
 import os
+import shutil
 import subprocess
 
 from collect import need, tap
@@ -30,6 +31,8 @@ def run(driver, capabilities, xdp):
             out, err = process.communicate(timeout=30)
         finally:
             process.kill()
+            # EAL's folder is root's, and the program no longer is.
+            shutil.rmtree(f"/run/dpdk/{namespace.name}", ignore_errors=True)
         link = namespace.run("ip", "-details", "link", "show", "dev", "v0").stdout
     assert process.returncode == 0, err
     words = out.split()
