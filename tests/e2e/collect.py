@@ -57,9 +57,11 @@ def printed(*arguments):
 class Nfcapd:
     """Debian's collector, on loopback, for the time of a `with`."""
 
-    def __init__(self, host="127.0.0.1"):
+    def __init__(self, host="127.0.0.1", prefix=()):
         self.host = host
-        self.port = free_port(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.prefix = list(prefix)  # of its command, such as another network namespace
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.port = 2055 if prefix else free_port(family)
         self.folder = tempfile.TemporaryDirectory(prefix="weir-nfcapd-")
         self.log = ""
 
@@ -70,7 +72,7 @@ class Nfcapd:
     def __enter__(self):
         log = open(os.path.join(self.folder.name, "log"), "wb")
         self.process = subprocess.Popen(
-            [need("nfcapd"), "-w", self.folder.name, "-b", self.host, "-p", str(self.port),
+            [*self.prefix, need("nfcapd"), "-w", self.folder.name, "-b", self.host, "-p", str(self.port),
              "-B", "4000000", "-t", "3600", "-I", "test"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT,
         )
@@ -80,7 +82,7 @@ class Nfcapd:
 
     def socket(self):
         """The columns that ss shows of its socket; the second is what waits to be read."""
-        done = subprocess.run([need("ss"), "-Hlun", f"sport = :{self.port}"],
+        done = subprocess.run([*self.prefix, need("ss"), "-Hlun", f"sport = :{self.port}"],
                               capture_output=True, check=True)
         return done.stdout.split()
 
