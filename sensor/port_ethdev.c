@@ -14,6 +14,8 @@
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
+#undef NS_PER_S // rte_cycles.h has one of its own
+
 #include "eal.h"
 #include "port_internal.h"
 

@@ -72,8 +72,8 @@ class Nfcapd:
     def __enter__(self):
         log = open(os.path.join(self.folder.name, "log"), "wb")
         self.process = subprocess.Popen(
-            [*self.prefix, need("nfcapd"), "-w", self.folder.name, "-b", self.host, "-p", str(self.port),
-             "-B", "4000000", "-t", "3600", "-I", "test"],
+            [*self.prefix, need("nfcapd"), "-w", self.folder.name, "-b", self.host,
+             "-p", str(self.port), "-B", "4000000", "-t", "3600", "-I", "test"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT,
         )
         log.close()
