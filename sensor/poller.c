@@ -325,8 +325,8 @@ static void rest(struct poller *poller) {
 }
 
 static bool stopping(const struct poller *poller) {
-	// Relaxed: nothing else is to be seen with it, and late is soon enough.
-	return atomic_load_explicit(poller->config.stop, memory_order_relaxed);
+	// Acquire, with the release in sensor_stop(): the ports were stopped before.
+	return atomic_load_explicit(poller->config.stop, memory_order_acquire);
 }
 
 // What the ports hold, but not what comes faster than we read.

@@ -39,6 +39,18 @@ enum port_state port_interface_state(const char *interface, unsigned index) {
 	return state;
 }
 
+bool port_interface_is_up(const char *interface) {
+	struct ifreq request = {0};
+
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return true; // cannot tell
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	bool up = ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
+	close(fd);
+	return up;
+}
+
 bool port_spec_needs_eal(const struct port_spec *spec) {
 	return spec->driver != PORT_AF_PACKET && spec->driver != PORT_CHOOSE;
 }

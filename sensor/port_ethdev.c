@@ -137,12 +137,14 @@ static bool ethdev_settles(struct port *base) {
 static void ethdev_close(struct port *base) {
 	struct port_ethdev *port = of(base);
 
+	eal_mute();
 	if (port->started) {
 		(void)rte_eth_promiscuous_disable(port->id);
 		(void)rte_eth_dev_stop(port->id);
 	}
 	if (port->opened)
 		(void)rte_eth_dev_close(port->id);
+	eal_unmute();
 	rte_mempool_free(port->pool);
 	free(port);
 }
@@ -296,8 +298,7 @@ static int make_device(const struct port_spec *spec, char *name, size_t name_byt
 		return 0;
 	snprintf(arguments, sizeof(arguments), "%s", spec->arguments);
 	if (spec->driver == PORT_AF_XDP) {
-		unsigned index = if_nametoindex(spec->device);
-		if (index == 0)
+		if (if_nametoindex(spec->device) == 0)
 			return port_fail(
 				spec,
 				error,
@@ -305,13 +306,12 @@ static int make_device(const struct port_spec *spec, char *name, size_t name_byt
 				"no interface '%s'; 'ip link' lists those that there are",
 				spec->device
 			);
-		if (port_interface_state(spec->device, index) != PORT_UP)
+		if (!port_interface_is_up(spec->device))
 			return port_fail(
 				spec,
 				error,
 				ENETDOWN,
-				"the interface is down, or has no link; 'ip link set %s up' "
-				"brings it up",
+				"the interface is down; 'ip link set %s up' brings it up",
 				spec->device
 			);
 		snprintf(name, name_bytes, "net_af_xdp%u", n_made++);

@@ -34,5 +34,8 @@ struct port *port_ethdev_open(const struct port_spec *spec, unsigned n_queues, c
 [[gnu::format(printf, 4, 5)]] int
 port_fail(const struct port_spec *spec, char *error, int errno_value, const char *format, ...);
 
+// Whether an interface was brought up; the link may follow.
+bool port_interface_is_up(const char *interface);
+
 // Up and running, as the kernel says of an interface.
 enum port_state port_interface_state(const char *interface, unsigned index);

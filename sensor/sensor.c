@@ -267,7 +267,8 @@ unsigned sensor_watch(struct sensor *sensor) {
 void sensor_stop(struct sensor *sensor) {
 	for (unsigned i = 0; i < sensor->n_ports && sensor->started; i++)
 		port_stop(sensor->ports[i].port);
-	atomic_store_explicit(&sensor->stop, true, memory_order_relaxed);
+	// Release, with the acquire in the pollers: they find the ports stopped.
+	atomic_store_explicit(&sensor->stop, true, memory_order_release);
 	for (unsigned i = 0; i < sensor->n_pollers; i++)
 		poller_join(sensor->pollers[i]);
 	for (unsigned i = 0; i < sensor->config.n_workers; i++)
