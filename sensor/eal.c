@@ -35,10 +35,12 @@ static struct {
 	size_t n_log;
 	size_t mark;
 	char complaint[PORT_ERROR_BYTES / 2];
-} eal = {.saved_stderr = -1, .muted = -1};
+	pthread_mutex_t lock; // of log, n_log and mark: drivers complain on any thread
+} eal = {.saved_stderr = -1, .muted = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 // Keeps the newer half when the buffer is full.
 static void keep(const char *text, size_t n) {
+	pthread_mutex_lock(&eal.lock);
 	if (n > LOG_BYTES / 2) {
 		text += n - LOG_BYTES / 2;
 		n = LOG_BYTES / 2;
@@ -51,6 +53,7 @@ static void keep(const char *text, size_t n) {
 	}
 	memcpy(eal.log + eal.n_log, text, n);
 	eal.n_log += n;
+	pthread_mutex_unlock(&eal.lock);
 }
 
 // Called under the lock of its FILE.
@@ -96,7 +99,9 @@ void eal_unmute(void) {
 }
 
 void eal_mark(void) {
+	pthread_mutex_lock(&eal.lock);
 	eal.mark = eal.n_log;
+	pthread_mutex_unlock(&eal.lock);
 }
 
 // Behind "EAL: ", or "eth_dev_open(): " and the like of drivers.
@@ -133,6 +138,7 @@ const char *eal_complaint(void) {
 		fflush(eal.stream);
 	keep_muted();
 	eal.complaint[0] = '\0';
+	pthread_mutex_lock(&eal.lock);
 	// The first is the cause, those after it its consequences.
 	for (size_t at = eal.mark; at < eal.n_log && eal.complaint[0] == '\0';) {
 		const char *end = memchr(eal.log + at, '\n', eal.n_log - at);
@@ -142,6 +148,7 @@ const char *eal_complaint(void) {
 			snprintf(eal.complaint, sizeof(eal.complaint), "%s", without_prefix(line));
 		at += n + 1;
 	}
+	pthread_mutex_unlock(&eal.lock);
 	return eal.complaint;
 }
 
