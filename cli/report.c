@@ -22,7 +22,7 @@ static void rate(FILE *out, double value, const char *unit) {
 		value /= 1000;
 		i++;
 	}
-	fprintf(out, value < 10 && i > 0 ? "%.2f %s%s" : "%.0f %s%s", value, prefixes[i], unit);
+	fprintf(out, value < 10 && i > 0 ? "%.2f%s %s" : "%.0f%s %s", value, prefixes[i], unit);
 }
 
 // What came since the last line and was not metered, by reason; only reasons that there were.
