@@ -295,7 +295,7 @@ static int make_ring(struct port_socket *port, char *error) {
 }
 
 static int prepare(struct port_socket *port, char *error) {
-	bool loopback;
+	bool loopback = false;
 	int rc = look_at_interface(port, &loopback, error);
 
 	if (rc == 0)
