@@ -318,15 +318,19 @@ static int make_device(const struct port_spec *spec, char *name, size_t name_byt
 		snprintf(arguments, sizeof(arguments), "iface=%s,busy_budget=0", spec->device);
 	}
 	int rc = rte_vdev_init(name, arguments);
-	if (rc < 0)
+	if (rc == 0)
+		return 0;
+	// Where the driver said nothing, there is likely none: for that DPDK returns just -1.
+	if (eal_complaint()[0] == '\0')
 		return port_fail(
 			spec,
 			error,
-			-rc,
-			"DPDK cannot open it: %s",
-			eal_complaint()[0] != '\0' ? eal_complaint() : strerror(-rc)
+			ENODEV,
+			"DPDK cannot open it: it has no driver '%s', or not with these arguments; "
+			"'weir doctor' lists where its drivers are",
+			name
 		);
-	return 0;
+	return port_fail(spec, error, -rc, "DPDK cannot open it: %s", eal_complaint());
 }
 
 static int open_device(struct port_ethdev *port, unsigned n_queues, char *error) {

@@ -329,7 +329,7 @@ def test_ports_that_cannot_be_opened_are_told_with_what_would_do():
     need_namespaces()
     fails(1, "no interface 'weir-none'", "--port=weir-none")
     fails(1, "no interface 'weir-none'", "--port=af_xdp:weir-none")
-    fails(1, "DPDK cannot open it", "--port=vdev:net_nosuch0")
+    fails(1, "it has no driver 'net_nosuch0'", "--port=vdev:net_nosuch0")
     with Line() as line:
         line.ip("b", "link", "set", "vb0", "down")
         fails(1, "'ip link set vb0 up'", "--port=vb0", line=line)
