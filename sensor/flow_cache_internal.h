@@ -1,10 +1,11 @@
-// The layout of the flow cache, shared by its hot path (flow_cache.c) and by what makes room
-// in it (flow_cache_evict.c). For no one else.
+// The layout of the flow cache, shared by its hot path (flow_cache_path.h), by what makes room
+// in it (flow_cache_evict.c) and by what others may read of it (flow_cache_read.c). For no one
+// else but the tests.
 //
 //   bucket, one line:  10 tags (hash bits 49-63, 0 = empty) | 10 slab indexes
 //   flow, one line:    key 40 | first, last | packets and octets | home | flags, TOS, TTLs
 //   cold, 16 octets:   what a record needs besides: written at start, read at eviction
-//   due, 2 octets: the flow need not be looked at before this time, in dues
+//   due, 2 octets:     when the ageing hand is to look at the flow again
 //
 // A packet touches two lines, its bucket and its flow; both are prefetched well before.
 

@@ -157,7 +157,7 @@ count_rare(struct flow_cache *cache, const struct in_flight *item, uint32_t t) {
 	const struct packet *packet = &item->packet;
 	struct flow *flow = item->flow;
 
-	// The candidate was found 16 packets ago and may have left, or its slot changed hands.
+	// The candidate was found a group ago and may have left, or its slot changed hands.
 	if (!key_equal(&flow->key, &packet->key)) {
 		uint16_t tag = flow_cache_tag(packet->hash);
 		uint32_t found = find_flow(cache, item->bucket, tag, &packet->key);
