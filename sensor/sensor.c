@@ -210,6 +210,11 @@ static void pin_worker(const struct sensor *sensor, unsigned i, bool begin) {
 	pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
 }
 
+static int no_thread(int rc, char *error) {
+	snprintf(error, SENSOR_ERROR_BYTES, "a thread cannot be started: %s", strerror(-rc));
+	return rc;
+}
+
 int sensor_start(struct sensor *sensor, char *error) {
 	bool fans_out = sensor->n_pollers < sensor->config.n_workers;
 	int rc = 0;
@@ -220,20 +225,21 @@ int sensor_start(struct sensor *sensor, char *error) {
 		rc = worker_start(sensor->workers[i]);
 		pin_worker(sensor, i + 1, false);
 	}
-	for (unsigned i = 0; i < sensor->n_pollers && rc == 0; i++)
-		rc = poller_start(sensor->pollers[i]);
-	if (rc < 0) {
-		snprintf(
-			error, SENSOR_ERROR_BYTES, "a thread cannot be started: %s", strerror(-rc)
-		);
-		return rc;
-	}
+	if (rc < 0)
+		return no_thread(rc, error);
+	// DPDK allows no burst of a device that is being started, so nobody reads yet; until then
+	// a port's own ring holds what comes.
 	for (unsigned i = 0; i < sensor->n_ports; i++) {
 		rc = port_start(sensor->ports[i].port, error);
 		if (rc < 0)
 			return rc;
 	}
 	sensor->started = true;
+	for (unsigned i = 0; i < sensor->n_pollers; i++) {
+		rc = poller_start(sensor->pollers[i]);
+		if (rc < 0)
+			return no_thread(rc, error);
+	}
 	return 0;
 }
 
