@@ -88,10 +88,10 @@ static void parse_vdev(const char *text, struct doctor_port *port) {
 	static const struct {
 		const char *driver;
 		enum doctor_port_kind kind;
-	} known[] = {{"net_af_packet", PORT_AF_PACKET}, {"net_af_xdp", PORT_AF_XDP}};
+	} known[] = {{"net_af_packet", DOCTOR_AF_PACKET}, {"net_af_xdp", DOCTOR_AF_XDP}};
 	const char *name = strstr(text, ",iface=");
 
-	port->kind = PORT_VDEV;
+	port->kind = DOCTOR_VDEV;
 	snprintf(port->name, sizeof(port->name), "%s", text);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && name != NULL; i++)
 		if (strncmp(text, known[i].driver, strlen(known[i].driver)) == 0) {
@@ -113,17 +113,17 @@ int doctor_port_parse(const char *text, struct doctor_port *port) {
 	if (strlen(text) >= sizeof(port->name))
 		return -EINVAL;
 	if (is_pci_address(text)) {
-		port->kind = PORT_PCI;
+		port->kind = DOCTOR_PCI;
 		snprintf(port->name, sizeof(port->name), "%s", text);
 	} else if (strncmp(text, "vdev:", 5) == 0) {
 		parse_vdev(text + 5, port);
 	} else {
-		port->kind = PORT_INTERFACE;
+		port->kind = DOCTOR_INTERFACE;
 		if (strncmp(text, "af_packet:", 10) == 0)
-			port->kind = PORT_AF_PACKET;
+			port->kind = DOCTOR_AF_PACKET;
 		else if (strncmp(text, "af_xdp:", 7) == 0)
-			port->kind = PORT_AF_XDP;
-		const char *name = port->kind == PORT_INTERFACE ? text : strchr(text, ':') + 1;
+			port->kind = DOCTOR_AF_XDP;
+		const char *name = port->kind == DOCTOR_INTERFACE ? text : strchr(text, ':') + 1;
 		snprintf(port->name, sizeof(port->name), "%s", name);
 	}
 	// What is left of a port that was cut short, or that can be neither name nor address.
@@ -139,23 +139,23 @@ uint64_t doctor_needed_capabilities(
 
 	for (unsigned i = 0; i < n_ports; i++)
 		switch (ports[i].kind) {
-		case PORT_AF_XDP:
+		case DOCTOR_AF_XDP:
 			// Loading the program, finding its map by its number, and libxdp's locks
 			// in /run/xdp.
 			set |= BIT(CAP_BPF) | BIT(CAP_SYS_ADMIN) | BIT(CAP_DAC_OVERRIDE);
 			set |= BIT(CAP_IPC_LOCK);
 			[[fallthrough]];
-		case PORT_INTERFACE:
-		case PORT_AF_PACKET:
+		case DOCTOR_INTERFACE:
+		case DOCTOR_AF_PACKET:
 			// The socket, and promiscuous mode.
 			set |= BIT(CAP_NET_RAW) | BIT(CAP_NET_ADMIN);
 			break;
-		case PORT_PCI:
+		case DOCTOR_PCI:
 			set |= BIT(CAP_IPC_LOCK);
 			if (machine->vfio_no_iommu)
 				set |= BIT(CAP_SYS_RAWIO) | BIT(CAP_SYS_ADMIN);
 			break;
-		case PORT_VDEV:
+		case DOCTOR_VDEV:
 			break;
 		}
 	return set;
@@ -500,7 +500,7 @@ static void check_clock(const struct doctor_machine *machine, struct doctor_repo
 
 static void check_drivers(
 	const struct doctor_machine *machine,
-	bool kinds[static PORT_VDEV + 1],
+	bool kinds[static DOCTOR_VDEV + 1],
 	struct doctor_report *report
 ) {
 	struct doctor_line *line;
@@ -551,13 +551,13 @@ static void check_drivers(
 	default:
 		line = doctor_add(
 			report,
-			kinds[PORT_AF_XDP] ? DOCTOR_NO : DOCTOR_HINT,
+			kinds[DOCTOR_AF_XDP] ? DOCTOR_NO : DOCTOR_HINT,
 			"af_xdp",
 			NULL,
 			"not in this kernel (CONFIG_XDP_SOCKETS): %s",
 			strerror(machine->af_xdp_error)
 		);
-		if (kinds[PORT_AF_XDP])
+		if (kinds[DOCTOR_AF_XDP])
 			doctor_mend(line, "weir run --port af_packet:IFACE ...");
 	}
 }
@@ -613,18 +613,18 @@ void doctor_check_machine(
 	const struct doctor_port *ports,
 	struct doctor_report *report
 ) {
-	bool kinds[PORT_VDEV + 1] = {false};
+	bool kinds[DOCTOR_VDEV + 1] = {false};
 
 	for (unsigned i = 0; i < wish->n_ports; i++)
 		kinds[ports[i].kind] = true;
 	check_privileges(machine, ports, wish->n_ports, report);
-	check_hugepages(machine, wish, wish->hugepages || kinds[PORT_PCI], report);
-	check_memlock(machine, kinds[PORT_PCI] || kinds[PORT_AF_XDP], report);
+	check_hugepages(machine, wish, wish->hugepages || kinds[DOCTOR_PCI], report);
+	check_memlock(machine, kinds[DOCTOR_PCI] || kinds[DOCTOR_AF_XDP], report);
 	check_memory(machine, wish, report);
 	check_cores(machine, wish, report);
 	check_clock(machine, report);
 	check_drivers(machine, kinds, report);
 	// Whether a PCI port needs it is seen at the port.
-	if (!kinds[PORT_PCI])
+	if (!kinds[DOCTOR_PCI])
 		doctor_check_vfio(machine, false, report);
 }

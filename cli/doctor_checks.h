@@ -41,11 +41,11 @@ struct doctor_report {
 };
 
 enum doctor_port_kind {
-	PORT_INTERFACE, // eth1: weir chooses the driver
-	PORT_AF_PACKET, // af_packet:eth1
-	PORT_AF_XDP,    // af_xdp:eth1
-	PORT_PCI,       // 0000:03:00.0
-	PORT_VDEV,      // vdev:net_ring0
+	DOCTOR_INTERFACE, // eth1: weir chooses the driver
+	DOCTOR_AF_PACKET, // af_packet:eth1
+	DOCTOR_AF_XDP,    // af_xdp:eth1
+	DOCTOR_PCI,       // 0000:03:00.0
+	DOCTOR_VDEV,      // vdev:net_ring0
 };
 
 struct doctor_port {

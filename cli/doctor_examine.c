@@ -82,19 +82,19 @@ static void examine_driver(
 
 static void examine_port(struct examination *examination, const struct doctor_port *port) {
 	switch (port->kind) {
-	case PORT_AF_PACKET:
-	case PORT_INTERFACE:
+	case DOCTOR_AF_PACKET:
+	case DOCTOR_INTERFACE:
 		examine_driver(examination, port, "net_af_packet");
 		examine_interface(examination, port);
 		break;
-	case PORT_AF_XDP:
+	case DOCTOR_AF_XDP:
 		examine_driver(examination, port, "net_af_xdp");
 		examine_interface(examination, port);
 		break;
-	case PORT_PCI:
+	case DOCTOR_PCI:
 		examine_pci(examination, port);
 		break;
-	case PORT_VDEV:
+	case DOCTOR_VDEV:
 		examine_driver(examination, port, port->name);
 		break;
 	}

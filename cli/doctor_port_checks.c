@@ -59,7 +59,7 @@ static void check_mtu(
 ) {
 	bool too_long = interface->mtu > AF_XDP_MAX_MTU;
 
-	if (too_long && port->kind == PORT_AF_XDP && !(interface->flags & IFF_LOOPBACK))
+	if (too_long && port->kind == DOCTOR_AF_XDP && !(interface->flags & IFF_LOOPBACK))
 		doctor_mend(
 			doctor_add(
 				report,
@@ -217,12 +217,12 @@ static void check_others(
 		doctor_mend(
 			doctor_add(
 				report,
-				port->kind == PORT_AF_XDP ? DOCTOR_NO : DOCTOR_HINT,
+				port->kind == DOCTOR_AF_XDP ? DOCTOR_NO : DOCTOR_HINT,
 				"use",
 				port->text,
 				"another program has its XDP program there%s",
-				port->kind == PORT_AF_XDP ? ", and there is room for one"
-							  : ", which may take packets away"
+				port->kind == DOCTOR_AF_XDP ? ", and there is room for one"
+							    : ", which may take packets away"
 			),
 			"ip link set dev %s xdp off   # after stopping that program",
 			interface->name
@@ -333,7 +333,7 @@ void doctor_check_interface(
 	check_offloads(port, interface, report);
 	check_others(port, interface, report);
 	check_numa(machine, port->text, interface->numa_node, report);
-	if (port->kind == PORT_INTERFACE)
+	if (port->kind == DOCTOR_INTERFACE)
 		check_choice(machine, port, interface, report);
 }
 

@@ -1,24 +1,32 @@
 // weir run: packets of ports in, flow records out, until it is stopped.
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "commands.h"
+#include "doctor_checks.h"
 #include "exporter.h"
+#include "flow_cache.h"
 #include "ledger.h"
+#include "packet_filter.h"
 #include "report.h"
 #include "run_options.h"
+#include "sandbox.h"
 #include "sensor.h"
 #include "sinks.h"
 
 #define WATCH_EVERY_NS (1 * NS_PER_S)
+// Beside the flow caches: rings, buffers and libraries.
+#define OTHER_MEMORY_BYTES (UINT64_C(128) << 20)
 
 struct session {
 	struct run_options options;
 	struct sinks sinks;
+	struct packet_filter *filter; // or NULL
 	struct sensor *sensor;
 	struct exporter *exporter;
 	struct report report;
@@ -63,7 +71,8 @@ static bool open_sinks(struct session *session) {
 					.template_interval_ms = (uint32_t
 					)(options->template_interval_ns / NS_PER_MS),
 					.template_packets = 4800,
-					.sampling_interval = 1,
+					.sampling_interval = options->sampling.interval,
+					.sampling_algorithm = options->sampling.algorithm,
 				},
 			.datagrams_per_s = options->datagrams_per_s,
 			.print = options->print,
@@ -71,6 +80,40 @@ static bool open_sinks(struct session *session) {
 			.arg = session,
 		}
 	);
+}
+
+// Says what keeps a live run from starting, if the machine shows it, and what mends it.
+static void explain(const struct run_options *options) {
+	const char *ports[SENSOR_MAX_PORTS];
+	struct doctor_wish wish = {
+		.ports = ports,
+		.n_ports = options->n_ports,
+		.memory_bytes = flow_cache_memory(options->n_flows) + OTHER_MEMORY_BYTES,
+	};
+	char line[DOCTOR_LINE_BYTES];
+
+	for (unsigned i = 0; i < options->n_ports; i++)
+		ports[i] = options->ports[i].name;
+	if (doctor_explain(&wish, line, sizeof(line)))
+		say(line);
+}
+
+static bool make_filter(struct session *session) {
+	char error[PACKET_FILTER_ERROR_BYTES], message[PACKET_FILTER_ERROR_BYTES + 128];
+
+	if (session->options.filter == NULL)
+		return true;
+	session->filter = packet_filter_new(session->options.filter, NULL, error);
+	if (session->filter != NULL)
+		return true;
+	snprintf(
+		message,
+		sizeof(message),
+		"--filter: %s; 'man pcap-filter' tells what it understands",
+		error
+	);
+	on_complaint(message, session);
+	return false;
 }
 
 static bool make_sensor(struct session *session) {
@@ -85,6 +128,15 @@ static bool make_sensor(struct session *session) {
 		.n_flows = options->n_flows,
 		.active_timeout_ns = options->active_timeout_ns,
 		.idle_timeout_ns = options->idle_timeout_ns,
+		.selection =
+			{
+				.duplicate_window_ns = options->copies.window_ns,
+				.duplicate_copies = options->copies.most,
+				.duplicate_routed = options->copies.routed,
+				.sampling_algorithm = options->sampling.algorithm,
+				.sampling_interval = options->sampling.interval,
+			},
+		.filter = session->filter,
 		.idle = options->idle,
 		.verbose_eal = options->eal_log,
 		.on_message = on_message,
@@ -97,8 +149,10 @@ static bool make_sensor(struct session *session) {
 		return false;
 	}
 	session->sensor = sensor_new(&config, error);
-	if (session->sensor == NULL)
+	if (session->sensor == NULL) {
 		on_complaint(error, session);
+		explain(options);
+	}
 	return session->sensor != NULL;
 }
 
@@ -126,7 +180,7 @@ static bool start(struct session *session) {
 		.collectors = session->sinks.collectors,
 		.n_collectors = session->sinks.n_collectors,
 		.print = session->sinks.print,
-		.sampling_rate = 1,
+		.sampling_rate = session->options.sampling.interval,
 		.live = true,
 	});
 	if (session->exporter == NULL) {
@@ -135,8 +189,43 @@ static bool start(struct session *session) {
 	}
 	if (sensor_start(session->sensor, error) < 0) {
 		on_complaint(error, session);
+		explain(&session->options);
 		return false;
 	}
+	return true;
+}
+
+// Gives up what is not needed any more, now that all is open and every thread runs.
+static bool enter_sandbox(struct session *session) {
+	const struct run_options *options = &session->options;
+	struct sandbox_config config = {.user = options->user};
+	struct sandbox_state state;
+	char error[SANDBOX_ERROR_BYTES], message[SANDBOX_ERROR_BYTES + 128];
+
+	if (options->no_sandbox) {
+		say("no sandbox, as asked: weir keeps its user, its capabilities and all system "
+		    "calls");
+		return true;
+	}
+	for (unsigned i = 0; i < options->n_ports; i++)
+		config.xdp |= options->ports[i].driver == PORT_AF_XDP;
+	if (config.xdp) // to take its program off the interface at the end
+		config.capabilities = UINT64_C(1) << CAP_NET_ADMIN | UINT64_C(1) << CAP_BPF;
+	if (sandbox_enter(&config, &state, error) < 0) {
+		snprintf(
+			message, sizeof(message), "sandbox: %s; --no-sandbox does without it", error
+		);
+		on_complaint(message, session);
+		return false;
+	}
+	snprintf(
+		message,
+		sizeof(message),
+		"sandbox: user %s, %s, few system calls",
+		state.user[0] != '\0' ? state.user : "as before",
+		state.capabilities == 0 ? "no capabilities" : "CAP_NET_ADMIN and CAP_BPF"
+	);
+	say(message);
 	return true;
 }
 
@@ -183,9 +272,9 @@ int command_run(int argc, char **argv) {
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
 	// Downstream first: whoever makes records finds someone to take them.
-	if (open_sinks(&session) && make_sensor(&session)) {
+	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
 		exclude_own_export(&session);
-		if (start(&session)) {
+		if (start(&session) && enter_sandbox(&session)) {
 			say("metering; Ctrl-C or SIGTERM stops");
 			if (!wait_for_end(&session, &signals))
 				on_complaint("no port is left", &session);
@@ -196,5 +285,6 @@ int command_run(int argc, char **argv) {
 	}
 	sensor_free(session.sensor);
 	sinks_close(&session.sinks);
+	packet_filter_free(session.filter);
 	return session.failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -34,10 +34,16 @@ static const char help[] =
 	"      --cores LIST            cores of the threads, in turn, such as 1,3 or 2-5\n"
 	"                              [wherever the kernel puts them]\n"
 	"      --idle WAY              without packets: adaptive (rest), poll  [adaptive]\n"
+	"  -f, --filter 'BPF'          meter only what matches, as in tcpdump\n"
+	"  -d, --deduplicate WINDOW    count second copies of a packet apart, such as 5ms\n"
+	"                              [,routed] [,copies=N]\n"
+	"  -s, --sample [random:]N     meter one packet of N, and tell the collectors\n"
 	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
 	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
 	"      --template-interval T   templates again after this time  [30s]\n"
 	"      --source-id N           observation domain of the records  [1]\n"
+	"      --user NAME             become this user once all is open  [weir or nobody]\n"
+	"      --no-sandbox            keep all rights, and all system calls\n"
 	"      --eal-log               show what DPDK has to say\n"
 	"\n"
 	"Exit status: 0 stopped as asked, 1 something failed (said on stderr), 2 wrong usage.\n";
@@ -49,6 +55,9 @@ enum option_id {
 	OPT_ACTIVE = 'a',
 	OPT_IDLE_TIMEOUT = 'i',
 	OPT_WORKERS = 'w',
+	OPT_FILTER = 'f',
+	OPT_DEDUPLICATE = 'd',
+	OPT_SAMPLE = 's',
 	OPT_HELP = 'h',
 	OPT_REPORT = 256,
 	OPT_LEDGER,
@@ -60,6 +69,8 @@ enum option_id {
 	OPT_DATAGRAM_SIZE,
 	OPT_TEMPLATE_INTERVAL,
 	OPT_SOURCE_ID,
+	OPT_USER,
+	OPT_NO_SANDBOX,
 	OPT_EAL_LOG,
 };
 
@@ -76,10 +87,15 @@ static const struct option long_options[] = {
 	{"workers", required_argument, NULL, OPT_WORKERS},
 	{"cores", required_argument, NULL, OPT_CORES},
 	{"idle", required_argument, NULL, OPT_IDLE},
+	{"filter", required_argument, NULL, OPT_FILTER},
+	{"deduplicate", required_argument, NULL, OPT_DEDUPLICATE},
+	{"sample", required_argument, NULL, OPT_SAMPLE},
 	{"export-rate", required_argument, NULL, OPT_EXPORT_RATE},
 	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE},
 	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL},
 	{"source-id", required_argument, NULL, OPT_SOURCE_ID},
+	{"user", required_argument, NULL, OPT_USER},
+	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
 	{"eal-log", no_argument, NULL, OPT_EAL_LOG},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
@@ -217,6 +233,25 @@ static int parse_sink(struct run_options *options, int id, const char *arg) {
 	}
 }
 
+// Which packets are metered.
+static int parse_selection(struct run_options *options, int id, const char *arg) {
+	switch (id) {
+	case OPT_FILTER:
+		options->filter = arg;
+		return 0;
+	case OPT_DEDUPLICATE:
+		if (packet_options_copies(arg, &options->copies) < 0)
+			return options_mistake("--deduplicate %s: %s", arg, PACKET_OPTIONS_COPIES);
+		return 0;
+	case OPT_SAMPLE:
+		if (packet_options_sampling(arg, &options->sampling) < 0)
+			return options_mistake("--sample %s: %s", arg, PACKET_OPTIONS_SAMPLING);
+		return 0;
+	default:
+		return parse_sink(options, id, arg);
+	}
+}
+
 static int parse_option(struct run_options *options, int id, const char *arg) {
 	static const char *const ways[] = {"adaptive", "poll", NULL};
 	uint64_t value;
@@ -258,8 +293,14 @@ static int parse_option(struct run_options *options, int id, const char *arg) {
 	case OPT_EAL_LOG:
 		options->eal_log = true;
 		return 0;
+	case OPT_USER:
+		options->user = arg;
+		return 0;
+	case OPT_NO_SANDBOX:
+		options->no_sandbox = true;
+		return 0;
 	default:
-		return parse_sink(options, id, arg);
+		return parse_selection(options, id, arg);
 	}
 }
 
@@ -273,11 +314,12 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 		.report_ns = 10 * NS_PER_S,
 		.n_flows = 1 << 20,
 		.n_workers = 1,
+		.sampling = {.algorithm = SAMPLER_DETERMINISTIC, .interval = 1},
 		.source_id = 1,
 		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
 	};
 	options_begin("run");
-	while ((id = getopt_long(argc, argv, ":P:c:p:a:i:w:h", long_options, NULL)) != -1) {
+	while ((id = getopt_long(argc, argv, ":P:c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
 		if (id == OPT_HELP) {
 			fputs(help, stdout);
 			return 1;

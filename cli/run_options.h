@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "packet_options.h"
 #include "print.h"
 #include "sensor.h"
 #include "sinks.h"
@@ -30,6 +31,11 @@ struct run_options {
 	uint32_t source_id;
 	uint32_t datagrams_per_s; // 0 = no limit
 	uint16_t datagram_bytes;  // 0 = the collector's default
+	const char *filter;       // BPF, or NULL
+	struct copies_options copies;
+	struct sampling_options sampling;
+	const char *user; // or NULL
+	bool no_sandbox;
 	bool eal_log;
 };
 

@@ -218,6 +218,14 @@ derive(struct arguments *arguments, const struct eal_config *config, const cpu_s
 		add(arguments, "--no-pci");
 }
 
+// EAL's folder, this process's own, which with what it is told it leaves empty. At the end weir may
+// no longer have the right.
+static void remove_folder(void) {
+	const char *folder = rte_eal_get_runtime_dir();
+	if (folder != NULL)
+		(void)rmdir(folder);
+}
+
 int eal_start(const struct eal_config *config, char *error) {
 	// EAL keeps pointers into its arguments.
 	static struct arguments arguments;
@@ -251,22 +259,16 @@ int eal_start(const struct eal_config *config, char *error) {
 		return rte_errno > 0 ? -rte_errno : -EIO;
 	}
 	eal.started = true;
+	remove_folder();
 	return 0;
 }
 
 void eal_stop(void) {
 	if (!eal.started)
 		return;
-	const char *folder = rte_eal_get_runtime_dir();
-	char name[256];
-
-	snprintf(name, sizeof(name), "%s", folder != NULL ? folder : "");
 	eal_mute();
 	rte_eal_cleanup();
 	eal_unmute();
-	// It is this process's own, and empty.
-	if (name[0] != '\0')
-		(void)rmdir(name);
 	eal.started = false;
 }
 

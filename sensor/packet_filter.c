@@ -11,6 +11,8 @@ enum {
 
 struct packet_filter {
 	struct bpf_program program;
+	packet_filter_match_fn match; // NULL = the interpreter
+	const void *arg;
 };
 
 struct packet_filter *packet_filter_new(const char *expression, pcap_t *pcap, char *error) {
@@ -46,12 +48,28 @@ void packet_filter_free(struct packet_filter *filter) {
 	free(filter);
 }
 
-bool packet_filter_matches(const struct packet_filter *filter, const struct frame *frame) {
+const struct bpf_program *packet_filter_program(const struct packet_filter *filter) {
+	return &filter->program;
+}
+
+void packet_filter_run_by(
+	struct packet_filter *filter, packet_filter_match_fn match, const void *arg
+) {
+	filter->match = match;
+	filter->arg = arg;
+}
+
+bool packet_filter_interpret(const struct packet_filter *filter, const struct frame *frame) {
 	struct pcap_pkthdr header = {
 		.caplen = frame->captured_bytes,
 		.len = frame->wire_bytes,
 	};
 	return pcap_offline_filter(&filter->program, &header, frame->data) != 0;
+}
+
+bool packet_filter_matches(const struct packet_filter *filter, const struct frame *frame) {
+	return filter->match != NULL ? filter->match(filter->arg, frame)
+				     : packet_filter_interpret(filter, frame);
 }
 
 unsigned packet_filter_mark(const struct packet_filter *filter, struct frame *frames, unsigned n) {

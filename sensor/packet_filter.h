@@ -1,8 +1,7 @@
 // Packet filter: an expression in the syntax of pcap-filter(7), applied to frames.
 //
-// libpcap compiles it and runs it. DPDK's rte_bpf, which makes machine code of it, takes its
-// memory for the conversion from EAL, without which rte_bpf_convert() fails with ENOMEM, and
-// captures are read without EAL.
+// libpcap compiles it, and its interpreter runs it, unless filter_jit.h has made machine code of
+// it.
 //
 // VLAN tags are matched as they lie in the frame (`vlan 5 and tcp`), so a port must not strip them.
 //
@@ -30,6 +29,19 @@ packet_filter_new(const char *expression, pcap_t *pcap, char *error);
 void packet_filter_free(struct packet_filter *filter);
 
 bool packet_filter_matches(const struct packet_filter *filter, const struct frame *frame);
+
+// By the interpreter in any case.
+bool packet_filter_interpret(const struct packet_filter *filter, const struct frame *frame);
+
+// The compiled program, the filter's own.
+const struct bpf_program *packet_filter_program(const struct packet_filter *filter);
+
+// Has the filter run by `match`, which must decide as the interpreter does; NULL for the
+// interpreter itself. Not while the filter is used.
+typedef bool (*packet_filter_match_fn)(const void *arg, const struct frame *frame);
+void packet_filter_run_by(
+	struct packet_filter *filter, packet_filter_match_fn match, const void *arg
+);
 
 // Marks those of `n` frames that do not match FRAME_FILTERED and returns how many; frames that are
 // marked already are left alone. Hot path: no allocation, no system call.

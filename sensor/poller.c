@@ -226,6 +226,8 @@ static unsigned read_source(struct poller *poller, unsigned i) {
 	poller->age_ns = RTE_MIN(poller->age_ns, frames[n - 1].time_ns);
 	if (poller->config.own->n_ways > 0)
 		n = drop_own(poller, frames, n);
+	if (poller->config.selector != NULL)
+		selector_mark(poller->config.selector, &poller->meters[i], frames, n);
 	if (!fans_out(poller)) {
 		worker_meter(
 			poller->config.workers[0],

@@ -13,6 +13,7 @@
 #include "meter.h"
 #include "own_export.h"
 #include "port.h"
+#include "selector.h"
 #include "worker.h"
 
 enum {
@@ -32,6 +33,7 @@ struct poller_config {
 	unsigned n_workers;
 	struct flow_secret secret;
 	const struct own_export *own;
+	struct selector *selector; // or NULL; the poller's own while it runs
 	const atomic_bool *stop;
 	bool rests; // when there is nothing to read
 	int core;   // -1 = any

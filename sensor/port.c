@@ -21,11 +21,10 @@ int port_fail(const struct port_spec *spec, char *error, int errno_value, const 
 	return -errno_value;
 }
 
-enum port_state port_interface_state(const char *interface, unsigned index) {
+enum port_state port_interface_state(int fd, const char *interface, unsigned index) {
 	struct ifreq request = {0};
 	enum port_state state = PORT_VANISHED;
 
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return PORT_UP; // cannot tell
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
@@ -35,7 +34,6 @@ enum port_state port_interface_state(const char *interface, unsigned index) {
 		state = (request.ifr_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING)
 				? PORT_UP
 				: PORT_DOWN;
-	close(fd);
 	return state;
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_bus_vdev.h>
@@ -35,6 +37,7 @@ struct port_ethdev {
 	bool opened, started, vanished;
 	char interface[IF_NAMESIZE]; // "" where the kernel does not know it
 	unsigned index;
+	int fd; // to ask for its state; in the sandbox no socket can be made. -1 = none
 	struct rte_mempool *pool;
 	struct rte_eth_stats at_start;
 	struct burst {
@@ -116,7 +119,7 @@ static enum port_state ethdev_watch(struct port *base) {
 	struct rte_eth_link link;
 
 	if (port->interface[0] != '\0')
-		return port_interface_state(port->interface, port->index);
+		return port_interface_state(port->fd, port->interface, port->index);
 	if (rte_eth_dev_is_removed(port->id) != 0)
 		return PORT_VANISHED;
 	if (rte_eth_link_get_nowait(port->id, &link) != 0)
@@ -146,6 +149,8 @@ static void ethdev_close(struct port *base) {
 		(void)rte_eth_dev_close(port->id);
 	eal_unmute();
 	rte_mempool_free(port->pool);
+	if (port->fd >= 0)
+		close(port->fd);
 	free(port);
 }
 
@@ -242,6 +247,7 @@ static int set_up(struct port_ethdev *port, unsigned n_queues, char *error) {
 	if (info.if_index != 0 && if_indextoname(info.if_index, port->interface) != NULL) {
 		port->index = info.if_index;
 		port->port.in_if = (uint16_t)RTE_MIN(port->index, UINT16_MAX);
+		port->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	}
 	rc = configure(port, &info, n_queues);
 	if (rc == 0)
@@ -361,6 +367,7 @@ struct port *port_ethdev_open(const struct port_spec *spec, unsigned n_queues, c
 		port_fail(spec, error, ENOMEM, "no memory");
 		return NULL;
 	}
+	port->fd = -1;
 	port->port = (struct port){
 		.ops = &ethdev_ops,
 		.spec = *spec,

@@ -38,4 +38,4 @@ port_fail(const struct port_spec *spec, char *error, int errno_value, const char
 bool port_interface_is_up(const char *interface);
 
 // Up and running, as the kernel says of an interface.
-enum port_state port_interface_state(const char *interface, unsigned index);
+enum port_state port_interface_state(int fd, const char *interface, unsigned index);

@@ -161,7 +161,7 @@ static void socket_losses(struct port *base, struct port_losses *losses) {
 
 static enum port_state socket_watch(struct port *base) {
 	struct port_socket *port = of(base);
-	return port_interface_state(port->interface, port->index);
+	return port_interface_state(port->fd, port->interface, port->index);
 }
 
 static void socket_stop(struct port *base) {

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -13,8 +12,8 @@
 #include <rte_common.h>
 
 #include "capture_file.h"
-#include "duplicate.h"
 #include "packet.h"
+#include "selector.h"
 #include "worker.h"
 
 enum {
@@ -50,10 +49,8 @@ struct replay {
 
 	struct meter_counts counts;
 
-	struct duplicate *duplicate; // NULL = not asked for
-	size_t duplicate_bytes;
+	struct selector *selector;
 	struct duplicate_stats duplicates;
-	struct sampler sampler;
 
 	uint64_t bytes_before; // of the files that are done
 	uint64_t bytes_total;
@@ -75,37 +72,6 @@ static bool fans_out(const struct replay *replay) {
 	return replay->config.n_workers > 1;
 }
 
-// The memory of what may be seen again. Returns 0 or a negative errno.
-static int open_duplicate(struct replay *replay) {
-	struct duplicate_config config = {
-		.window_ns = replay->config.duplicate_window_ns,
-		.n_packets = duplicate_packets_of(replay->config.duplicate_window_ns),
-		.copies = replay->config.duplicate_copies,
-		.routed = replay->config.duplicate_routed,
-		.place = replay->config.secret,
-	};
-
-	if (config.window_ns == 0)
-		return 0;
-	for (unsigned i = 0; i < 2; i++) {
-		int rc = flow_secret_random(&config.digest[i]);
-		if (rc < 0)
-			return rc;
-	}
-	size_t bytes = duplicate_size(&config);
-	if (bytes == 0)
-		return -EINVAL;
-	void *memory =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	// Advice: without huge pages it is slower, not wrong.
-	(void)madvise(memory, bytes, MADV_HUGEPAGE);
-	replay->duplicate = duplicate_init(memory, &config);
-	replay->duplicate_bytes = bytes;
-	return 0;
-}
-
 struct replay *replay_new(const struct replay_config *config) {
 	if (config->n_workers < 1 || config->n_workers > REPLAY_MAX_WORKERS || config->n_files < 1
 	    || !(config->speed >= 0)) {
@@ -119,16 +85,19 @@ struct replay *replay_new(const struct replay_config *config) {
 	replay->config = *config;
 	replay->late_ns = RTE_MIN(RTE_MAX(config->idle_timeout_ns, NS_PER_S), 3600 * NS_PER_S);
 
-	sampler_init(
-		&replay->sampler,
-		config->sampling_algorithm,
-		RTE_MAX(config->sampling_interval, 1u),
-		config->secret.words[0]
-	);
-	int rc = open_duplicate(replay);
-	if (rc < 0) {
+	replay->selector = selector_new(&(struct selector_config){
+		.duplicate_window_ns = config->duplicate_window_ns,
+		.duplicate_copies = config->duplicate_copies,
+		.duplicate_routed = config->duplicate_routed,
+		.duplicate_place = config->secret,
+		.sampling_algorithm = config->sampling_algorithm,
+		.sampling_interval = config->sampling_interval,
+		.sampling_seed = config->secret.words[0],
+	});
+	if (replay->selector == NULL) {
+		int error = errno;
 		replay_free(replay);
-		errno = -rc;
+		errno = error;
 		return NULL;
 	}
 
@@ -156,8 +125,7 @@ void replay_free(struct replay *replay) {
 		return;
 	for (unsigned i = 0; i < replay->config.n_workers; i++)
 		worker_free(replay->workers[i]);
-	if (replay->duplicate != NULL)
-		munmap(replay->duplicate, replay->duplicate_bytes);
+	selector_free(replay->selector);
 	free(replay);
 }
 
@@ -315,15 +283,6 @@ static void fan_out_frames(
 		fan_out(replay, &packets[i]);
 }
 
-// Marks what is not to be metered. What has no copy is sampled, so the order matters.
-static void
-mark_frames(struct replay *replay, const struct meter *meter, struct frame *frames, unsigned n) {
-	if (replay->duplicate != NULL)
-		duplicate_mark(replay->duplicate, meter, frames, n);
-	if (replay->config.sampling_interval > 1)
-		sampler_mark(&replay->sampler, frames, n);
-}
-
 // Frames that lie between two steps of the clock go on together.
 static void meter_frames(
 	struct replay *replay, const struct meter *meter, const struct frame *frames, unsigned n
@@ -392,7 +351,7 @@ static bool replay_file(struct replay *replay, unsigned i) {
 	}
 	const struct meter meter = {.link = capture_file_link(capture), .in_if = REPLAY_IN_IF};
 	while ((n = capture_file_read(capture, frames, READ_FRAMES)) > 0 && !stopping(replay)) {
-		mark_frames(replay, &meter, frames, (unsigned)n);
+		selector_mark(replay->selector, &meter, frames, (unsigned)n);
 		meter_frames(replay, &meter, frames, (unsigned)n);
 		report_progress(replay, i, capture);
 	}
@@ -432,8 +391,7 @@ int replay_run(struct replay *replay) {
 	do_task(replay, WORKER_END, replay->clock_ns);
 	for (unsigned i = 0; i < replay->config.n_workers; i++)
 		worker_join(replay->workers[i]);
-	if (replay->duplicate != NULL)
-		duplicate_stats(replay->duplicate, &replay->duplicates);
+	selector_duplicates(replay->selector, &replay->duplicates);
 	return rc < 0 ? rc : n_broken;
 }
 

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "eal.h"
+#include "filter_jit.h"
 #include "flow_cache.h"
-#include "packet.h"
 #include "poller.h"
 #include "worker.h"
 
@@ -33,7 +33,10 @@ struct sensor {
 	struct worker *workers[SENSOR_MAX_WORKERS];
 	struct ring *rings[SENSOR_MAX_WORKERS];
 	struct poller *pollers[SENSOR_MAX_WORKERS];
+	struct filter_jit *filter_jit;
+	struct selector *selectors[SENSOR_MAX_WORKERS]; // of the pollers; NULL: nothing to select
 	unsigned n_pollers;
+	struct duplicate_stats duplicates;
 	bool started;
 	struct own_export own;
 	atomic_bool stop;
@@ -121,17 +124,48 @@ static bool spread_by_ports(const struct sensor *sensor) {
 	return true;
 }
 
+// The selector of a poller, NULL where everything is metered. Returns 0 or a negative errno.
+static int make_selector(const struct sensor *sensor, struct selector **selector) {
+	struct selector_config config = sensor->config.selection;
+	config.filter = sensor->config.filter;
+	struct flow_secret seed;
+
+	if (!selector_selects(&config))
+		return 0;
+	int rc = flow_secret_random(&config.duplicate_place);
+	if (rc == 0)
+		rc = flow_secret_random(&seed);
+	if (rc < 0)
+		return rc;
+	config.sampling_seed = seed.words[0];
+	*selector = selector_new(&config);
+	return *selector == NULL ? -errno : 0;
+}
+
 static int make_pollers(struct sensor *sensor, char *error) {
 	const struct sensor_config *config = &sensor->config;
+	if (config->filter != NULL)
+		sensor->filter_jit = filter_jit_new(config->filter);
 	bool direct = config->n_workers == 1 || spread_by_ports(sensor);
 	unsigned n = direct ? config->n_workers : 1;
 
 	for (unsigned i = 0; i < n; i++) {
+		int rc = make_selector(sensor, &sensor->selectors[i]);
+		if (rc < 0) {
+			snprintf(
+				error,
+				SENSOR_ERROR_BYTES,
+				"no memory to look for second copies: %s",
+				strerror(-rc)
+			);
+			return rc;
+		}
 		struct poller_config poller = {
 			.workers = &sensor->workers[i],
 			.n_workers = direct ? 1 : config->n_workers,
 			.secret = config->secret,
 			.own = &sensor->own,
+			.selector = sensor->selectors[i],
 			.stop = &sensor->stop,
 			.rests = config->idle == SENSOR_IDLE_ADAPTIVE,
 			.core = config->n_cores > 0 ? (int)config->cores[i % config->n_cores] : -1,
@@ -177,6 +211,9 @@ void sensor_free(struct sensor *sensor) {
 		return;
 	for (unsigned i = 0; i < sensor->n_pollers; i++)
 		poller_free(sensor->pollers[i]);
+	for (unsigned i = 0; i < SENSOR_MAX_WORKERS; i++)
+		selector_free(sensor->selectors[i]);
+	filter_jit_free(sensor->filter_jit);
 	for (unsigned i = 0; i < sensor->n_ports; i++)
 		port_close(sensor->ports[i].port);
 	for (unsigned i = 0; i < sensor->config.n_workers; i++)
@@ -297,23 +334,37 @@ static void add_loss(struct ledger *ledger, const char *name, uint64_t packets) 
 	ledger_add_reason(ledger, name, count);
 }
 
-static void add_packets(const struct sensor *sensor, struct ledger *ledger) {
-	struct ledger_count unmetered[PACKET_VERDICT_COUNT] = {0}, own = {0};
+static void add_counts(struct meter_counts *sum, const struct meter_counts *counts) {
+	add_count(&sum->received, counts->received);
+	for (unsigned mark = 0; mark < FRAME_MARK_COUNT; mark++)
+		add_count(&sum->marked[mark], counts->marked[mark]);
+	for (unsigned verdict = 0; verdict < PACKET_VERDICT_COUNT; verdict++)
+		add_count(&sum->unmetered[verdict], counts->unmetered[verdict]);
+	sum->metered_octets += counts->metered_octets;
+}
 
+static void add_packets(struct sensor *sensor, struct ledger *ledger) {
+	struct meter_counts sum = {0};
+	struct ledger_count own = {0};
+
+	sensor->duplicates = (struct duplicate_stats){0};
 	for (unsigned i = 0; i < sensor->n_pollers; i++) {
 		struct poller_counts counts;
 		poller_read(sensor->pollers[i], &counts);
-		add_count(&ledger->received, counts.meter.received);
-		add_count(&ledger->received, counts.own_export);
-		add_count(&ledger->metered, meter_counts_metered(&counts.meter));
-		ledger->metered_octets += counts.meter.metered_octets;
+		add_counts(&sum, &counts.meter);
 		add_count(&own, counts.own_export);
-		for (unsigned verdict = 0; verdict < PACKET_VERDICT_COUNT; verdict++)
-			add_count(&unmetered[verdict], counts.meter.unmetered[verdict]);
+		if (sensor->selectors[i] != NULL)
+			selector_duplicates(sensor->selectors[i], &sensor->duplicates);
 	}
+	ledger->received = sum.received;
+	add_count(&ledger->received, own);
+	ledger->metered = meter_counts_metered(&sum);
+	ledger->metered_octets = sum.metered_octets;
 	ledger_add_reason(ledger, "own_export", own);
-	for (unsigned verdict = PACKET_METERED + 1; verdict < PACKET_VERDICT_COUNT; verdict++)
-		ledger_add_reason(ledger, packet_verdict_name(verdict), unmetered[verdict]);
+	meter_counts_reasons(&sum, ledger);
+	ledger->duplicates = sensor->duplicates.pairs;
+	ledger->n_duplicates = sensor->duplicates.n_pairs;
+	ledger->duplicates_forgotten = sensor->duplicates.forgotten;
 }
 
 void sensor_ledger(struct sensor *sensor, struct ledger *ledger) {

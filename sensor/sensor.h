@@ -20,6 +20,7 @@
 #include "own_export.h"
 #include "port.h"
 #include "ring.h"
+#include "selector.h"
 
 enum {
 	SENSOR_MAX_PORTS = 16,
@@ -43,6 +44,11 @@ struct sensor_config {
 	time_ns_t active_timeout_ns;
 	time_ns_t idle_timeout_ns;
 	struct flow_secret secret;
+	// Which packets are metered; what is to be random in it is the sensor's to fill in. With
+	// queues of the port's, each worker looks for copies among its own packets, where both
+	// copies are, as long as the port spreads them by their flows.
+	struct selector_config selection;
+	struct packet_filter *filter; // of the selection, or NULL; remains the caller's
 	enum sensor_idle idle;
 	bool verbose_eal;
 	// One line about something that happened; `bad` where it costs packets.
@@ -74,7 +80,8 @@ unsigned sensor_watch(struct sensor *sensor);
 // exporter must be running.
 void sensor_stop(struct sensor *sensor);
 
-// What was counted so far, without the sinks. While the sensor runs its sums need not meet: they
+// What was counted so far, without the sinks; the duplicates by ports remain the sensor's, until
+// the next call. While the sensor runs its sums need not meet: they
 // are read one after the other.
 void sensor_ledger(struct sensor *sensor, struct ledger *ledger);
 

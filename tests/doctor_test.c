@@ -275,7 +275,7 @@ static void af_xdp_is_in_the_kernel_or_not(void **state) {
 	doctor_check_machine(&machine, &wish, &port, &report);
 	expect("af_xdp", DOCTOR_HINT, "cannot be tried", "");
 	report.n_lines = 0;
-	port.kind = PORT_AF_PACKET;
+	port.kind = DOCTOR_AF_PACKET;
 	machine.af_xdp_error = EAFNOSUPPORT;
 	doctor_check_machine(&machine, &wish, &port, &report);
 	expect("af_xdp", DOCTOR_HINT, "not in this kernel", "");
@@ -528,15 +528,15 @@ static void ports_are_read_as_people_write_them(void **state) {
 		enum doctor_port_kind kind;
 		const char *name;
 	} good[] = {
-		{"0000:03:00.0", PORT_PCI, "0000:03:00.0"},
-		{"eth1", PORT_INTERFACE, "eth1"},
-		{"eth1:0", PORT_INTERFACE, "eth1:0"},
-		{"af_packet:eth1", PORT_AF_PACKET, "eth1"},
-		{"af_xdp:eth1", PORT_AF_XDP, "eth1"},
-		{"vdev:net_ring0", PORT_VDEV, "net_ring0"},
-		{"vdev:net_af_xdp0,iface=v0,start_queue=0", PORT_AF_XDP, "v0"},
-		{"vdev:net_af_packet0,qpairs=2,iface=v0", PORT_AF_PACKET, "v0"},
-		{"vdev:net_pcap0,iface=v0", PORT_VDEV, "net_pcap0,iface=v0"},
+		{"0000:03:00.0", DOCTOR_PCI, "0000:03:00.0"},
+		{"eth1", DOCTOR_INTERFACE, "eth1"},
+		{"eth1:0", DOCTOR_INTERFACE, "eth1:0"},
+		{"af_packet:eth1", DOCTOR_AF_PACKET, "eth1"},
+		{"af_xdp:eth1", DOCTOR_AF_XDP, "eth1"},
+		{"vdev:net_ring0", DOCTOR_VDEV, "net_ring0"},
+		{"vdev:net_af_xdp0,iface=v0,start_queue=0", DOCTOR_AF_XDP, "v0"},
+		{"vdev:net_af_packet0,qpairs=2,iface=v0", DOCTOR_AF_PACKET, "v0"},
+		{"vdev:net_pcap0,iface=v0", DOCTOR_VDEV, "net_pcap0,iface=v0"},
 	};
 	static const char *const bad[] = {"", "af_packet:", "vdev:", "af_xdp:", "a b"};
 	char cut[sizeof("0000:03:00.0")];
@@ -554,7 +554,7 @@ static void ports_are_read_as_people_write_them(void **state) {
 	for (size_t n = 1; n < sizeof(cut) - 1; n++) {
 		snprintf(cut, sizeof(cut), "%.*s", (int)n, "0000:03:00.0");
 		assert_int_equal(doctor_port_parse(cut, &port), 0);
-		assert_int_equal(port.kind, PORT_INTERFACE);
+		assert_int_equal(port.kind, DOCTOR_INTERFACE);
 	}
 }
 
