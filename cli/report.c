@@ -9,8 +9,17 @@ static time_ns_t monotonic_ns(void) {
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-void report_begin(struct report *report, struct sensor *sensor, time_ns_t interval_ns) {
-	*report = (struct report){.interval_ns = interval_ns, .last_ns = monotonic_ns()};
+void report_begin(
+	struct report *report,
+	struct sensor *sensor,
+	const struct lateness *lateness,
+	time_ns_t interval_ns
+) {
+	*report = (struct report){
+		.interval_ns = interval_ns,
+		.last_ns = monotonic_ns(),
+		.lateness = lateness,
+	};
 	sensor_ledger(sensor, &report->last);
 }
 
@@ -66,6 +75,14 @@ void report_update(struct report *report, struct sensor *sensor) {
 	rate(stderr,
 	     (double)(ledger_records(&now) - ledger_records(&report->last)) / seconds,
 	     "records/s");
+	struct ledger_lateness late;
+	lateness_read(report->lateness, &late);
+	if (late.n_flows > 0)
+		fprintf(stderr,
+			", idle flows late by p50 %" PRIu32 " p99 %" PRIu32 " max %" PRIu32 " ms",
+			late.p50_ms,
+			late.p99_ms,
+			late.max_ms);
 	drops(stderr, &now, &report->last);
 	fprintf(stderr, "\n");
 	report->last = now;

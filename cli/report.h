@@ -5,6 +5,7 @@
 #pragma once
 
 #include "clock.h"
+#include "lateness.h"
 #include "ledger.h"
 #include "sensor.h"
 
@@ -13,9 +14,15 @@ struct report {
 	time_ns_t last_ns;
 	struct ledger last;
 	uint64_t last_started;
+	const struct lateness *lateness;
 };
 
-void report_begin(struct report *report, struct sensor *sensor, time_ns_t interval_ns);
+void report_begin(
+	struct report *report,
+	struct sensor *sensor,
+	const struct lateness *lateness,
+	time_ns_t interval_ns
+);
 
 // Prints the line when it is due.
 void report_update(struct report *report, struct sensor *sensor);

@@ -11,8 +11,9 @@
 #include "doctor_checks.h"
 #include "exporter.h"
 #include "flow_cache.h"
-#include "ledger.h"
+#include "lateness.h"
 #include "packet_filter.h"
+#include "poller.h"
 #include "report.h"
 #include "run_options.h"
 #include "sandbox.h"
@@ -29,6 +30,7 @@ struct session {
 	struct packet_filter *filter; // or NULL
 	struct sensor *sensor;
 	struct exporter *exporter;
+	struct lateness lateness;
 	struct report report;
 	bool failed;
 };
@@ -88,6 +90,7 @@ static void explain(const struct run_options *options) {
 	struct doctor_wish wish = {
 		.ports = ports,
 		.n_ports = options->n_ports,
+		.hugepages = options->hugepages,
 		.memory_bytes = flow_cache_memory(options->n_flows) + OTHER_MEMORY_BYTES,
 	};
 	char line[DOCTOR_LINE_BYTES];
@@ -138,6 +141,7 @@ static bool make_sensor(struct session *session) {
 			},
 		.filter = session->filter,
 		.idle = options->idle,
+		.hugepages = options->hugepages,
 		.verbose_eal = options->eal_log,
 		.on_message = on_message,
 		.arg = session,
@@ -182,6 +186,9 @@ static bool start(struct session *session) {
 		.print = session->sinks.print,
 		.sampling_rate = session->options.sampling.interval,
 		.live = true,
+		.lateness = session->options.idle_timeout_ns > 0 ? &session->lateness : NULL,
+		.idle_timeout_ticks = ticks_of_ns(session->options.idle_timeout_ns),
+		.clock_lag_ticks = ticks_of_ns(POLLER_LAG_NS),
 	});
 	if (session->exporter == NULL) {
 		on_complaint(strerror(errno), session);
@@ -233,7 +240,9 @@ static bool enter_sandbox(struct session *session) {
 static bool wait_for_end(struct session *session, const sigset_t *signals) {
 	time_ns_t watched_ns = monotonic_ns();
 
-	report_begin(&session->report, session->sensor, session->options.report_ns);
+	report_begin(
+		&session->report, session->sensor, &session->lateness, session->options.report_ns
+	);
 	for (;;) {
 		time_ns_t now_ns = monotonic_ns();
 		time_ns_t left_ns = watched_ns + WATCH_EVERY_NS - now_ns;
@@ -255,11 +264,12 @@ static void finish(struct session *session) {
 	sensor_stop(session->sensor);
 	exporter_join(session->exporter);
 	sensor_ledger(session->sensor, &ledger);
+	lateness_read(&session->lateness, &ledger.lateness);
 	sinks_report(&session->sinks, &ledger, session->options.ledger, "sensor");
 }
 
 int command_run(int argc, char **argv) {
-	struct session session = {0};
+	static struct session session; // some 40 KiB
 	sigset_t signals;
 	int rc = run_options_parse(&session.options, argc, argv);
 

@@ -30,6 +30,7 @@ static const char help[] =
 	"  -i, --idle-timeout TIME     end flows after this silence; 0 = never  [15s]\n"
 	"      --cache-entries N       flows held at once  [1048576]\n"
 	"      --cache-memory SIZE     the same by memory, such as 1GiB\n"
+	"      --hugepages             end rather than run without enough hugepages\n"
 	"  -w, --workers N             threads with a flow cache each  [1]\n"
 	"      --cores LIST            cores of the threads, in turn, such as 1,3 or 2-5\n"
 	"                              [wherever the kernel puts them]\n"
@@ -63,6 +64,7 @@ enum option_id {
 	OPT_LEDGER,
 	OPT_ENTRIES,
 	OPT_MEMORY,
+	OPT_HUGEPAGES,
 	OPT_CORES,
 	OPT_IDLE,
 	OPT_EXPORT_RATE,
@@ -84,6 +86,7 @@ static const struct option long_options[] = {
 	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
 	{"cache-entries", required_argument, NULL, OPT_ENTRIES},
 	{"cache-memory", required_argument, NULL, OPT_MEMORY},
+	{"hugepages", no_argument, NULL, OPT_HUGEPAGES},
 	{"workers", required_argument, NULL, OPT_WORKERS},
 	{"cores", required_argument, NULL, OPT_CORES},
 	{"idle", required_argument, NULL, OPT_IDLE},
@@ -290,6 +293,9 @@ static int parse_option(struct run_options *options, int id, const char *arg) {
 		if (rc >= 0)
 			options->idle = SENSOR_IDLE_ADAPTIVE + (enum sensor_idle)rc;
 		return rc;
+	case OPT_HUGEPAGES:
+		options->hugepages = true;
+		return 0;
 	case OPT_EAL_LOG:
 		options->eal_log = true;
 		return 0;

@@ -35,6 +35,7 @@ struct run_options {
 	struct copies_options copies;
 	struct sampling_options sampling;
 	const char *user; // or NULL
+	bool hugepages;
 	bool no_sandbox;
 	bool eal_log;
 };

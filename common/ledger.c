@@ -62,6 +62,28 @@ static bool duplicates_equal(const struct ledger *ledger, char *error) {
 	       );
 }
 
+// Octets of packets that a port lost are not known.
+static bool ports_equal(const struct ledger *ledger, char *error) {
+	struct ledger_count sum = {0};
+
+	for (unsigned i = 0; i < ledger->n_ports; i++) {
+		const struct ledger_port *port = &ledger->ports[i];
+		sum.packets += port->received.packets + port->missed + port->errors + port->no_mbuf;
+		sum.bytes += port->received.bytes;
+	}
+	return ledger->n_ports == 0
+	       || (equal(ledger->received.packets,
+			 sum.packets,
+			 "packets received and those by ports",
+			 error)
+		   && equal(
+			   ledger->received.bytes,
+			   sum.bytes,
+			   "bytes received and those by ports",
+			   error
+		   ));
+}
+
 int ledger_check(const struct ledger *ledger, char *error) {
 	struct ledger_count sum = ledger->metered;
 
@@ -77,7 +99,7 @@ int ledger_check(const struct ledger *ledger, char *error) {
 	    || !equal(ledger->received.bytes, sum.bytes, "bytes received and accounted for", error))
 		return -EBADMSG;
 
-	if (!duplicates_equal(ledger, error))
+	if (!ports_equal(ledger, error) || !duplicates_equal(ledger, error))
 		return -EBADMSG;
 
 	// What still runs is not in a record yet: the sums meet when the cache is empty.
@@ -123,11 +145,32 @@ static void text_count(FILE *out, const char *indent, const char *name, struct l
 		count.bytes);
 }
 
+static void text_ports(FILE *out, const struct ledger *ledger) {
+	for (unsigned i = 0; i < ledger->n_ports; i++) {
+		const struct ledger_port *port = &ledger->ports[i];
+		fprintf(out,
+			"  port %s queue %u: %" PRIu64 " packets, %" PRIu64 " bytes",
+			port->name,
+			port->queue,
+			port->received.packets,
+			port->received.bytes);
+		if (port->missed + port->errors + port->no_mbuf > 0)
+			fprintf(out,
+				"; the port lost: missed %" PRIu64 ", errors %" PRIu64
+				", no_mbuf %" PRIu64,
+				port->missed,
+				port->errors,
+				port->no_mbuf);
+		fprintf(out, "\n");
+	}
+}
+
 int ledger_print_text(const struct ledger *ledger, FILE *out) {
 	char error[LEDGER_ERROR_BYTES];
 	bool balanced = ledger_check(ledger, error) == 0;
 
 	text_count(out, "", "received", ledger->received);
+	text_ports(out, ledger);
 	text_count(out, "  ", "metered", ledger->metered);
 	for (unsigned i = 0; i < ledger->n_reasons; i++)
 		if (ledger->reasons[i].count.packets > 0)
@@ -159,6 +202,13 @@ int ledger_print_text(const struct ledger *ledger, FILE *out) {
 				"  ended: %-17s %15" PRIu64 " records\n",
 				flow_end_name(end),
 				ledger->records[end]);
+	if (ledger->lateness.n_flows > 0)
+		fprintf(out,
+			"  idle flows left late by at most %" PRIu32
+			" ms; 99 %% of them by %" PRIu32 " ms, half of them by %" PRIu32 " ms\n",
+			ledger->lateness.max_ms,
+			ledger->lateness.p99_ms,
+			ledger->lateness.p50_ms);
 	if (ledger->records_lost > 0)
 		fprintf(out,
 			"  lost: %-18s %15" PRIu64 " records\n",
@@ -208,6 +258,31 @@ static void json_count(FILE *out, const char *name, struct ledger_count count) {
 	);
 }
 
+static void json_ports(FILE *out, const struct ledger *ledger) {
+	fprintf(out, ",\"ports\":[");
+	for (unsigned i = 0; i < ledger->n_ports; i++) {
+		const struct ledger_port *port = &ledger->ports[i];
+		fprintf(out, "%s{\"name\":", i > 0 ? "," : "");
+		json_string(out, port->name);
+		fprintf(out,
+			",\"queue\":%u,\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64
+			",\"missed\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"no_mbuf\":%" PRIu64 "}",
+			port->queue,
+			port->received.packets,
+			port->received.bytes,
+			port->missed,
+			port->errors,
+			port->no_mbuf);
+	}
+	fprintf(out,
+		"],\"lateness\":{\"flows\":%" PRIu64 ",\"p50_ms\":%" PRIu32 ",\"p99_ms\":%" PRIu32
+		",\"max_ms\":%" PRIu32 "}",
+		ledger->lateness.n_flows,
+		ledger->lateness.p50_ms,
+		ledger->lateness.p99_ms,
+		ledger->lateness.max_ms);
+}
+
 int ledger_print_json(const struct ledger *ledger, FILE *out) {
 	char error[LEDGER_ERROR_BYTES];
 	bool balanced = ledger_check(ledger, error) == 0;
@@ -235,6 +310,7 @@ int ledger_print_json(const struct ledger *ledger, FILE *out) {
 			pair->count.bytes);
 	}
 	fprintf(out, "],\"duplicates_forgotten\":%" PRIu64, ledger->duplicates_forgotten);
+	json_ports(out, ledger);
 	fprintf(out, ",\"records\":%" PRIu64 ",\"records_by_end\":{", ledger_records(ledger));
 	for (unsigned end = FLOW_END_NONE + 1; end < FLOW_END_COUNT; end++)
 		fprintf(out,

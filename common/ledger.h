@@ -36,6 +36,21 @@ struct ledger_pair {
 	struct ledger_count count;
 };
 
+// What one receive queue of a port delivered, and what the port lost before that.
+struct ledger_port {
+	const char *name;
+	unsigned queue;
+	struct ledger_count received;
+	// Of the whole port: with its first queue.
+	uint64_t missed, errors, no_mbuf;
+};
+
+// How long after their idle timeout flows left: 50 %, 99 % and all of them within so many ms.
+struct ledger_lateness {
+	uint64_t n_flows;
+	uint32_t p50_ms, p99_ms, max_ms;
+};
+
 struct ledger_loss {
 	const char *name;
 	uint64_t records;
@@ -60,6 +75,10 @@ struct ledger {
 	const struct ledger_pair *duplicates; // add up to the reason "duplicate"
 	unsigned n_duplicates;
 	uint64_t duplicates_forgotten; // packets given up before their window was over
+
+	const struct ledger_port *ports; // queues; where there are any, they add up to `received`
+	unsigned n_ports;
+	struct ledger_lateness lateness; // without flows where it was not measured
 
 	uint64_t records[FLOW_END_COUNT];
 	uint64_t record_packets;

@@ -183,6 +183,8 @@ static const int allowed[] = {
 	// What is open: captures, standard output, the ledger.
 	SCMP_SYS(close),
 	SCMP_SYS(dup),
+	SCMP_SYS(dup2), // what libraries say is kept apart
+	SCMP_SYS(dup3),
 	SCMP_SYS(fcntl),
 	SCMP_SYS(fstat),
 	SCMP_SYS(fsync),

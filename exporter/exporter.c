@@ -34,6 +34,8 @@ struct exporter {
 	struct print *print;
 	uint32_t sampling_rate;
 	bool live;
+	struct lateness *lateness; // or NULL
+	uint64_t due_ticks;        // after its last packet an idle flow is to have left
 	uint64_t live_ticks; // the latest clock of any ring: they are one clock, read at times
 
 	bool pending;     // a sink may hold records that are not sent
@@ -63,6 +65,22 @@ static void flush_if_due(struct exporter *exporter, int64_t now_ms) {
 		flush_sinks(exporter);
 }
 
+static void count_lateness(
+	struct exporter *exporter,
+	const struct flow_record *records,
+	uint32_t n_records,
+	uint64_t now_ticks
+) {
+	for (uint32_t i = 0; i < n_records; i++)
+		if (records[i].end == FLOW_END_IDLE)
+			lateness_add(
+				exporter->lateness,
+				((int64_t)now_ticks - (int64_t)records[i].last_ticks
+				 - (int64_t)exporter->due_ticks)
+					/ TICKS_PER_MS
+			);
+}
+
 // Hands records of one clock to every sink.
 static void
 deliver(struct exporter *exporter,
@@ -77,6 +95,8 @@ deliver(struct exporter *exporter,
 		exporter->begun_ms = now_ms;
 	}
 	exporter->now_ms = now_ms;
+	if (exporter->lateness != NULL)
+		count_lateness(exporter, records, n_records, now_ticks);
 	for (unsigned i = 0; i < exporter->n_collectors; i++)
 		collector_add(exporter->collectors[i], records, n_records, now_ms);
 	if (exporter->print != NULL)
@@ -208,6 +228,8 @@ struct exporter *exporter_start(const struct exporter_config *config) {
 	exporter->print = config->print;
 	exporter->sampling_rate = config->sampling_rate;
 	exporter->live = config->live;
+	exporter->lateness = config->lateness;
+	exporter->due_ticks = config->idle_timeout_ticks - config->clock_lag_ticks;
 	exporter->inputs = calloc(config->n_rings, sizeof(exporter->inputs[0]));
 	exporter->collectors = calloc(config->n_collectors + 1, sizeof(exporter->collectors[0]));
 	if (exporter->inputs == NULL || exporter->collectors == NULL) {

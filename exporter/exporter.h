@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "collector.h"
+#include "lateness.h"
 #include "print.h"
 #include "ring.h"
 
@@ -26,6 +27,11 @@ struct exporter_config {
 	struct print *print; // or NULL
 	bool live;           // take records as they come, whatever their order
 	uint32_t sampling_rate;
+	// Where flows that ended idle are counted by how late they left, by the clock of the marks,
+	// which lags behind the packets' by `clock_lag_ticks`. The caller's, and may be NULL.
+	struct lateness *lateness;
+	uint64_t idle_timeout_ticks;
+	uint64_t clock_lag_ticks;
 };
 
 // Starts the thread. NULL with errno EINVAL, ENOMEM or EAGAIN. The arrays are copied; rings

@@ -233,6 +233,16 @@ int eal_start(const struct eal_config *config, char *error) {
 
 	eal.verbose = config->verbose;
 	eal.hugepages = free_huge_mib() >= config->memory_mib;
+	if (config->hugepages && !eal.hugepages) {
+		snprintf(
+			error,
+			PORT_ERROR_BYTES,
+			"too few hugepages are free for %u MiB of packet buffers; 'sysctl "
+			"vm.nr_hugepages=N' sets N of 2 MiB aside",
+			config->memory_mib
+		);
+		return -ENOMEM;
+	}
 	eal.stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = on_write});
 	if (eal.stream == NULL) {
 		snprintf(error, PORT_ERROR_BYTES, "DPDK cannot be started: no memory");

@@ -16,6 +16,7 @@ struct eal_config {
 	const struct port_spec *ports; // those of PCI are looked for
 	unsigned n_ports;
 	unsigned memory_mib; // for buffers, rings and drivers
+	bool hugepages;      // nothing else will do
 	bool verbose;        // let EAL speak on standard error
 };
 

@@ -33,8 +33,6 @@ enum {
 #define LOOK_EVERY_NS (250 * NS_PER_MS)
 #define TELL_EVERY_NS (20 * NS_PER_MS)
 #define SHOW_EVERY_NS (2 * NS_PER_MS)
-// A packet is read no later than this, or else there is a backlog, whose own times are the clock.
-#define PORT_DELAY_NS (20 * NS_PER_MS)
 // A packet's time that is off by more is not believed.
 #define KERNEL_TIME_OFF_NS (5 * NS_PER_S)
 
@@ -106,8 +104,11 @@ static void show(struct poller *poller) {
 	const uint64_t *from = (const uint64_t *)&poller->counts;
 	uint64_t *to = (uint64_t *)&poller->shown;
 
+	// Sources that there are not count nothing.
+	size_t bytes = offsetof(struct poller_counts, sources)
+		       + poller->config.n_sources * sizeof(poller->counts.sources[0]);
 	seqlock_begin(&poller->seq);
-	for (size_t i = 0; i < sizeof(poller->counts) / sizeof(*from); i++)
+	for (size_t i = 0; i < bytes / sizeof(*from); i++)
 		seqlock_put(&to[i], from[i]);
 	seqlock_end(&poller->seq);
 	poller->show_ns = poller->now_ns;
@@ -213,6 +214,15 @@ static void set_times(const struct poller *poller, struct frame *frames, unsigne
 			frames[i].time_ns = poller->now_ns;
 }
 
+static void
+count_source(struct poller *poller, unsigned i, const struct frame *frames, unsigned n) {
+	struct ledger_count *count = &poller->counts.sources[i];
+
+	count->packets += n;
+	for (unsigned j = 0; j < n; j++)
+		count->bytes += frames[j].wire_bytes;
+}
+
 static unsigned read_source(struct poller *poller, unsigned i) {
 	const struct poller_source *source = &poller->config.sources[i];
 	struct frame frames[PORT_BURST_FRAMES];
@@ -222,6 +232,7 @@ static unsigned read_source(struct poller *poller, unsigned i) {
 	if (n_read == 0)
 		return 0;
 	unsigned n = n_read;
+	count_source(poller, i, frames, n);
 	set_times(poller, frames, n);
 	poller->age_ns = RTE_MIN(poller->age_ns, frames[n - 1].time_ns);
 	if (poller->config.own->n_ways > 0)
@@ -256,7 +267,7 @@ static unsigned read_all(struct poller *poller) {
 	unsigned n = 0;
 
 	poller->now_ns = live_clock_now(&poller->clock, live_clock_ticks());
-	poller->age_ns = poller->now_ns - PORT_DELAY_NS;
+	poller->age_ns = poller->now_ns - POLLER_LAG_NS;
 	for (unsigned i = 0; i < poller->config.n_sources; i++)
 		n += read_source(poller, i);
 	return n;
@@ -265,7 +276,7 @@ static unsigned read_all(struct poller *poller) {
 static void look_at_clock(struct poller *poller) {
 	if (live_clock_look(&poller->clock, LOOK_EVERY_NS) == LIVE_CLOCK_SET_BACK) {
 		poller->now_ns = live_clock_now(&poller->clock, live_clock_ticks());
-		poller->age_ns = poller->now_ns - PORT_DELAY_NS;
+		poller->age_ns = poller->now_ns - POLLER_LAG_NS;
 		poller->show_ns = poller->tell_ns = 0;
 		do_task(poller, WORKER_RESTART);
 	}

@@ -21,6 +21,10 @@ enum {
 	POLLER_MAX_WORKERS = 64,
 };
 
+// The clock that flows are aged by lags this much behind: a packet is read no later, or else there
+// is a backlog, whose own times are the clock.
+#define POLLER_LAG_NS (20 * NS_PER_MS)
+
 struct poller_source {
 	struct port *port;
 	unsigned queue;
@@ -43,6 +47,7 @@ struct poller_config {
 struct poller_counts {
 	struct meter_counts meter;
 	struct ledger_count own_export;
+	struct ledger_count sources[POLLER_MAX_SOURCES]; // what each delivered
 };
 
 struct poller;

@@ -20,6 +20,7 @@
 
 #include "eal.h"
 #include "port_internal.h"
+#include "port_xdp.h"
 
 enum {
 	RX_DESCRIPTORS = 4096,
@@ -318,6 +319,15 @@ static int make_device(const struct port_spec *spec, char *name, size_t name_byt
 				error,
 				ENETDOWN,
 				"the interface is down; 'ip link set %s up' brings it up",
+				spec->device
+			);
+		if (port_xdp_try(spec->device) < 0)
+			return port_fail(
+				spec,
+				error,
+				EBUSY,
+				"another program has AF_XDP on it; stop that, or use af_packet:%s, "
+				"which shares",
 				spec->device
 			);
 		snprintf(name, name_bytes, "net_af_xdp%u", n_made++);

@@ -18,12 +18,21 @@
 enum {
 	EAL_MIB = 64,       // EAL's own, and its drivers'
 	EAL_QUEUE_MIB = 48, // of packet buffers
+	SENSOR_MAX_QUEUES = SENSOR_MAX_PORTS * SENSOR_MAX_WORKERS,
 };
 
 struct watched_port {
 	struct port *port;
 	enum port_state state;
 	struct port_losses losses;
+};
+
+// Who reads a receive queue.
+struct read_queue {
+	unsigned port;
+	unsigned queue;
+	unsigned poller;
+	unsigned source;
 };
 
 struct sensor {
@@ -37,6 +46,9 @@ struct sensor {
 	struct selector *selectors[SENSOR_MAX_WORKERS]; // of the pollers; NULL: nothing to select
 	unsigned n_pollers;
 	struct duplicate_stats duplicates;
+	struct read_queue queues[SENSOR_MAX_QUEUES];
+	unsigned n_queues;
+	struct ledger_port queue_counts[SENSOR_MAX_QUEUES]; // of sensor_ledger()
 	bool started;
 	struct own_export own;
 	atomic_bool stop;
@@ -58,6 +70,7 @@ static int start_eal(const struct sensor_config *config, char *error) {
 		.ports = config->ports,
 		.n_ports = config->n_ports,
 		.memory_mib = EAL_MIB,
+		.hugepages = config->hugepages,
 		.verbose = config->verbose_eal,
 	};
 	unsigned n = 0;
@@ -99,14 +112,20 @@ static int make_workers(struct sensor *sensor, char *error) {
 	};
 
 	for (unsigned i = 0; i < config->n_workers; i++) {
-		sensor->workers[i] = worker_new(&cache);
+		sensor->workers[i] =
+			config->hugepages ? worker_new_in_hugepages(&cache) : worker_new(&cache);
 		if (sensor->workers[i] == NULL) {
 			snprintf(
 				error,
 				SENSOR_ERROR_BYTES,
-				"no memory for %u flows: %s; use a smaller --cache-entries",
+				"no %s for %u flows (%zu MiB): %s; use a smaller --cache-entries%s",
+				config->hugepages ? "hugepages" : "memory",
 				config->n_flows,
-				strerror(errno)
+				flow_cache_memory(config->n_flows) >> 20,
+				strerror(errno),
+				config->hugepages ? ", or 'sysctl vm.nr_hugepages=N' to set N of 2 "
+						    "MiB aside"
+						  : ""
 			);
 			return -1;
 		}
@@ -172,9 +191,12 @@ static int make_pollers(struct sensor *sensor, char *error) {
 		};
 		for (unsigned j = 0; j < sensor->n_ports; j++)
 			for (unsigned queue = i; queue < port_queues(sensor->ports[j].port);
-			     queue += n)
+			     queue += n) {
+				sensor->queues[sensor->n_queues++] =
+					(struct read_queue){j, queue, i, poller.n_sources};
 				poller.sources[poller.n_sources++] =
 					(struct poller_source){sensor->ports[j].port, queue};
+			}
 		sensor->pollers[i] = poller_new(&poller);
 		if (sensor->pollers[i] == NULL) {
 			snprintf(error, SENSOR_ERROR_BYTES, "no memory for a thread that reads");
@@ -353,6 +375,10 @@ static void add_packets(struct sensor *sensor, struct ledger *ledger) {
 		poller_read(sensor->pollers[i], &counts);
 		add_counts(&sum, &counts.meter);
 		add_count(&own, counts.own_export);
+		for (unsigned j = 0; j < sensor->n_queues; j++)
+			if (sensor->queues[j].poller == i)
+				sensor->queue_counts[j].received =
+					counts.sources[sensor->queues[j].source];
 		if (sensor->selectors[i] != NULL)
 			selector_duplicates(sensor->selectors[i], &sensor->duplicates);
 	}
@@ -370,13 +396,26 @@ static void add_packets(struct sensor *sensor, struct ledger *ledger) {
 void sensor_ledger(struct sensor *sensor, struct ledger *ledger) {
 	struct port_losses losses = {0};
 
-	*ledger = (struct ledger){0};
-	add_packets(sensor, ledger);
-	for (unsigned i = 0; i < sensor->n_ports; i++) {
-		losses.missed += sensor->ports[i].losses.missed;
-		losses.errors += sensor->ports[i].losses.errors;
-		losses.no_mbuf += sensor->ports[i].losses.no_mbuf;
+	*ledger = (struct ledger){
+		.ports = sensor->queue_counts,
+		.n_ports = sensor->n_queues,
+	};
+	for (unsigned i = 0; i < sensor->n_queues; i++) {
+		const struct read_queue *queue = &sensor->queues[i];
+		const struct watched_port *port = &sensor->ports[queue->port];
+		struct ledger_port *counts = &sensor->queue_counts[i];
+		*counts =
+			(struct ledger_port){.name = port_name(port->port), .queue = queue->queue};
+		if (queue->queue > 0)
+			continue;
+		counts->missed = port->losses.missed;
+		counts->errors = port->losses.errors;
+		counts->no_mbuf = port->losses.no_mbuf;
+		losses.missed += counts->missed;
+		losses.errors += counts->errors;
+		losses.no_mbuf += counts->no_mbuf;
 	}
+	add_packets(sensor, ledger);
 	add_loss(ledger, "port_missed", losses.missed);
 	add_loss(ledger, "port_errors", losses.errors);
 	add_loss(ledger, "port_no_mbuf", losses.no_mbuf);

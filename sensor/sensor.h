@@ -50,6 +50,7 @@ struct sensor_config {
 	struct selector_config selection;
 	struct packet_filter *filter; // of the selection, or NULL; remains the caller's
 	enum sensor_idle idle;
+	bool hugepages; // for caches and packet buffers; without, they are had where there are any
 	bool verbose_eal;
 	// One line about something that happened; `bad` where it costs packets.
 	void (*on_message)(const char *message, bool bad, void *arg);
@@ -80,8 +81,8 @@ unsigned sensor_watch(struct sensor *sensor);
 // exporter must be running.
 void sensor_stop(struct sensor *sensor);
 
-// What was counted so far, without the sinks; the duplicates by ports remain the sensor's, until
-// the next call. While the sensor runs its sums need not meet: they
+// What was counted so far, without the sinks; what it points to
+// remains the sensor's, until the next call. While the sensor runs its sums need not meet: they
 // are read one after the other.
 void sensor_ledger(struct sensor *sensor, struct ledger *ledger);
 

@@ -94,18 +94,18 @@ static struct flow_record *place_record(void *arg) {
 	return slot;
 }
 
-static void *map_cache(size_t bytes) {
-	void *memory =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static void *map_cache(size_t bytes, bool hugepages) {
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | (hugepages ? MAP_HUGETLB : 0);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
 	// Advice: without huge pages the cache is slower, not wrong.
-	if (bytes >= HUGE_PAGE_BYTES)
+	if (bytes >= HUGE_PAGE_BYTES && !hugepages)
 		(void)madvise(memory, bytes, MADV_HUGEPAGE);
 	return memory;
 }
 
-struct worker *worker_new(const struct flow_cache_config *config) {
+static struct worker *make(const struct flow_cache_config *config, bool hugepages) {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	if (worker == NULL)
 		return NULL;
@@ -119,7 +119,9 @@ struct worker *worker_new(const struct flow_cache_config *config) {
 		errno = EINVAL;
 		return NULL;
 	}
-	worker->memory = map_cache(worker->cache_bytes);
+	if (hugepages) // of which munmap() takes whole ones alone
+		worker->cache_bytes = RTE_ALIGN_CEIL(worker->cache_bytes, HUGE_PAGE_BYTES);
+	worker->memory = map_cache(worker->cache_bytes, hugepages);
 	worker->records = ring_new(RECORD_SLOTS, sizeof(struct flow_record));
 	if (worker->memory == NULL || worker->records == NULL) {
 		worker_free(worker);
@@ -133,6 +135,14 @@ struct worker *worker_new(const struct flow_cache_config *config) {
 		return NULL;
 	}
 	return worker;
+}
+
+struct worker *worker_new(const struct flow_cache_config *config) {
+	return make(config, false);
+}
+
+struct worker *worker_new_in_hugepages(const struct flow_cache_config *config) {
+	return make(config, true);
 }
 
 void worker_free(struct worker *worker) {

@@ -43,6 +43,10 @@ struct worker;
 // A worker with memory for config->n_flows flows (huge pages where the kernel has them to
 // spare); on_evict and arg are the worker's to set. NULL with errno EINVAL or ENOMEM.
 [[nodiscard]] struct worker *worker_new(const struct flow_cache_config *config);
+
+// The same in pages of hugetlbfs alone, which the owner of the machine has set aside; ENOMEM where
+// there are too few.
+[[nodiscard]] struct worker *worker_new_in_hugepages(const struct flow_cache_config *config);
 void worker_free(struct worker *worker);
 
 struct flow_cache *worker_cache(struct worker *worker);

@@ -31,6 +31,12 @@ static struct ledger balanced(void) {
 	ledger.received = (struct ledger_count){12, 1150};
 	ledger.duplicates = pairs;
 	ledger.n_duplicates = 2;
+	static struct ledger_port ports[2];
+	ports[0] = (struct ledger_port){"eth1", 0, {6, 650}, .missed = 2, .no_mbuf = 1};
+	ports[1] = (struct ledger_port){"eth1", 1, {3, 500}};
+	ledger.ports = ports;
+	ledger.n_ports = 2;
+	ledger.lateness = (struct ledger_lateness){2, 100, 240, 250};
 	sink = (struct ledger_sink){.name = "a\"b\\c\n", .records = 3, .sent = 1};
 	ledger_sink_add_loss(&sink, "refused", 2);
 	return ledger;
@@ -61,6 +67,7 @@ static void every_sum_that_does_not_hold_is_named(void **state) {
 	BREAKS(ledger.received.bytes++, "bytes received");
 	BREAKS(ledger.reasons[1].count.packets--, "packets received");
 	BREAKS(ledger.n_duplicates--, "duplicate packets");
+	BREAKS(ledger.n_ports--, "those by ports");
 	BREAKS(ledger.record_packets--, "packets metered");
 	BREAKS(ledger.record_octets++, "octets metered");
 	BREAKS(ledger.records[FLOW_END_IDLE]++, "records made");
@@ -104,7 +111,12 @@ static void json_names_every_counter_and_escapes_names(void **state) {
 		"\"duplicate\":{\"packets\":2,\"bytes\":150}},\"duplicates\":["
 		"{\"first_if\":1,\"second_if\":2,\"packets\":1,\"bytes\":60},"
 		"{\"first_if\":2,\"second_if\":2,\"packets\":1,\"bytes\":90}],"
-		"\"duplicates_forgotten\":0,\"records\":3,\"records_by_end\":{"
+		"\"duplicates_forgotten\":0,\"ports\":["
+		"{\"name\":\"eth1\",\"queue\":0,\"packets\":6,\"bytes\":650,\"missed\":2,"
+		"\"errors\":0,\"no_mbuf\":1},"
+		"{\"name\":\"eth1\",\"queue\":1,\"packets\":3,\"bytes\":500,\"missed\":0,"
+		"\"errors\":0,\"no_mbuf\":0}],\"lateness\":{\"flows\":2,\"p50_ms\":100,"
+		"\"p99_ms\":240,\"max_ms\":250},\"records\":3,\"records_by_end\":{"
 		"\"idle\":2,"
 		"\"active\":0,\"detected\":0,\"forced\":1,\"resources\":0},\"records_lost\":0,"
 		"\"record_packets\":7,"
@@ -123,6 +135,9 @@ static void text_says_whether_it_balances(void **state) {
 	char *text = printed(ledger_print_text, &ledger);
 	assert_non_null(strstr(text, "not_ip"));
 	assert_non_null(strstr(text, "duplicate: port 1     then 2            1 packets"));
+	assert_non_null(strstr(text, "port eth1 queue 1: 3 packets, 500 bytes\n"));
+	assert_non_null(strstr(text, "the port lost: missed 2, errors 0, no_mbuf 1"));
+	assert_non_null(strstr(text, "left late by at most 250 ms; 99 % of them by 240 ms"));
 	assert_non_null(strstr(text, "every packet and every record is accounted for"));
 	free(text);
 	ledger.received.packets++;
