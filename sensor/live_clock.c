@@ -1,5 +1,6 @@
 #include "live_clock.h"
 
+#include <errno.h>
 #include <math.h>
 #include <time.h>
 
@@ -138,4 +139,58 @@ enum live_clock_change live_clock_look(struct live_clock *clock, time_ns_t inter
 
 	look(&ticks, &wall_ns, CLOCK_REALTIME);
 	return live_clock_discipline(clock, ticks, wall_ns, interval_ns);
+}
+
+// The counter and the wall clock at one moment: between two readings of the counter, of which the
+// way to the device takes most of the time.
+static int look_at_device(
+	live_clock_read_fn read, void *arg, clockid_t id, uint64_t *ticks, time_ns_t *now_ns
+) {
+	time_ns_t least_ns = INT64_MAX;
+
+	for (unsigned i = 0; i < LOOK_TRIES; i++) {
+		uint64_t at;
+		time_ns_t before_ns = ns_of(id);
+		int rc = read(arg, &at);
+		if (rc < 0)
+			return rc;
+		time_ns_t took_ns = ns_of(id) - before_ns;
+		if (took_ns >= least_ns)
+			continue;
+		least_ns = took_ns;
+		*ticks = at;
+		*now_ns = before_ns + took_ns / 2;
+	}
+	return 0;
+}
+
+int live_clock_start_device(struct live_clock *clock, live_clock_read_fn read, void *arg) {
+	uint64_t from = 0, to = 0;
+	time_ns_t from_ns = 0, to_ns = 0;
+
+	int rc = look_at_device(read, arg, CLOCK_MONOTONIC, &from, &from_ns);
+	if (rc < 0)
+		return rc;
+	nanosleep(&(struct timespec){.tv_nsec = MEASURE_MS * NS_PER_MS}, NULL);
+	rc = look_at_device(read, arg, CLOCK_MONOTONIC, &to, &to_ns);
+	if (rc < 0)
+		return rc;
+	if (to <= from || to_ns <= from_ns)
+		return -EINVAL;
+	double ns_per_tick = (double)(to_ns - from_ns) / (double)(to - from);
+	rc = look_at_device(read, arg, CLOCK_REALTIME, &to, &to_ns);
+	if (rc == 0)
+		live_clock_init(clock, to, to_ns, ns_per_tick);
+	return rc;
+}
+
+void live_clock_look_device(
+	struct live_clock *clock, time_ns_t interval_ns, live_clock_read_fn read, void *arg
+) {
+	uint64_t ticks = 0;
+	time_ns_t wall_ns = 0;
+
+	// A reading that fails is made up for by the next.
+	if (look_at_device(read, arg, CLOCK_REALTIME, &ticks, &wall_ns) == 0)
+		(void)live_clock_discipline(clock, ticks, wall_ns, interval_ns);
 }

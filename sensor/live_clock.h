@@ -40,12 +40,17 @@ void live_clock_init(
 	struct live_clock *clock, uint64_t ticks, time_ns_t wall_ns, double ns_per_tick
 );
 
+// The time of something at `ticks`, which may lie before what was told already: of packets that a
+// device stamped.
+static inline time_ns_t live_clock_at(const struct live_clock *clock, uint64_t ticks) {
+	return clock->anchor_ns
+	       + (time_ns_t)((double)(int64_t)(ticks - clock->anchor_ticks) * clock->ns_per_tick);
+}
+
 // The time at `ticks`; not before any that it returned since the clock was set.
 static inline time_ns_t live_clock_now(struct live_clock *clock, uint64_t ticks) {
 	// Signed: another core's counter may be a few ticks behind.
-	time_ns_t now_ns =
-		clock->anchor_ns
-		+ (time_ns_t)((double)(int64_t)(ticks - clock->anchor_ticks) * clock->ns_per_tick);
+	time_ns_t now_ns = live_clock_at(clock, ticks);
 	if (now_ns > clock->last_ns)
 		clock->last_ns = now_ns;
 	return clock->last_ns;
@@ -62,6 +67,16 @@ uint64_t live_clock_ticks(void);
 
 // A clock that runs. Takes 10 ms, in which the counter's rate is measured.
 void live_clock_start(struct live_clock *clock);
+
+// The same for the counter of a device, which `read` reads (0 or a negative errno). live_clock_at()
+// then tells when it stamped a packet, as long as it is looked at. Returns what `read` does, or
+// -EINVAL of a counter that stands still.
+typedef int (*live_clock_read_fn)(void *arg, uint64_t *ticks);
+[[nodiscard]] int
+live_clock_start_device(struct live_clock *clock, live_clock_read_fn read, void *arg);
+void live_clock_look_device(
+	struct live_clock *clock, time_ns_t interval_ns, live_clock_read_fn read, void *arg
+);
 
 // Looks at the wall clock now.
 enum live_clock_change live_clock_look(struct live_clock *clock, time_ns_t interval_ns);

@@ -280,6 +280,12 @@ static void look_at_clock(struct poller *poller) {
 		poller->show_ns = poller->tell_ns = 0;
 		do_task(poller, WORKER_RESTART);
 	}
+	for (unsigned i = 0; i < poller->config.n_sources; i++)
+		port_look_at_clock(
+			poller->config.sources[i].port,
+			poller->config.sources[i].queue,
+			LOOK_EVERY_NS
+		);
 	poller->look_ns = poller->now_ns;
 }
 

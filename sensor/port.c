@@ -89,6 +89,11 @@ void port_release(struct port *port, unsigned queue) {
 	port->ops->release(port, queue);
 }
 
+void port_look_at_clock(struct port *port, unsigned queue, time_ns_t interval_ns) {
+	if (port->ops->look_at_clock != NULL)
+		port->ops->look_at_clock(port, queue, interval_ns);
+}
+
 bool port_settles(struct port *port) {
 	return port->ops->settles(port);
 }

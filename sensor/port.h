@@ -60,6 +60,10 @@ void port_close(struct port *port);
 unsigned port_burst(struct port *port, unsigned queue, struct frame *frames);
 void port_release(struct port *port, unsigned queue);
 
+// Sets the clock of a port that stamps its packets by the wall clock. To be called every
+// `interval_ns` or so by the thread that reads the queue; nothing to do where there is none.
+void port_look_at_clock(struct port *port, unsigned queue, time_ns_t interval_ns);
+
 // Whether a port that was stopped may still have packets that port_burst() does not show yet.
 bool port_settles(struct port *port);
 

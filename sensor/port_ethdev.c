@@ -1,5 +1,8 @@
 // An Ethernet device of DPDK.
 
+// rte_eth_read_clock() has been there since 19.05, unchanged.
+#define ALLOW_EXPERIMENTAL_API
+
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -14,11 +17,13 @@
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
 #include <rte_prefetch.h>
 
 #undef NS_PER_S // rte_cycles.h has one of its own
 
 #include "eal.h"
+#include "live_clock.h"
 #include "port_internal.h"
 #include "port_xdp.h"
 
@@ -45,6 +50,11 @@ struct port_ethdev {
 		struct rte_mbuf *mbufs[PORT_BURST_FRAMES];
 		unsigned n;
 	} bursts[PORT_MAX_QUEUES];
+	// Where the device stamps packets: by which flag and field of an mbuf, and the device's
+	// counter as wall clock, once for each queue, since each has a thread of its own.
+	uint64_t stamp_flag; // 0 = it does not
+	int stamp_offset;
+	struct live_clock clocks[PORT_MAX_QUEUES];
 };
 
 // Repeating every two octets makes Toeplitz's hash the same for both directions of a flow (Woo
@@ -91,6 +101,11 @@ static unsigned ethdev_burst(struct port *base, unsigned queue, struct frame *fr
 			.wire_bytes = mbuf->pkt_len,
 		};
 		rte_prefetch0(frames[i].data);
+		if ((mbuf->ol_flags & port->stamp_flag) != 0)
+			frames[i].time_ns = live_clock_at(
+				&port->clocks[queue],
+				*RTE_MBUF_DYNFIELD(mbuf, port->stamp_offset, rte_mbuf_timestamp_t *)
+			);
 	}
 	return burst->n;
 }
@@ -155,6 +170,25 @@ static void ethdev_close(struct port *base) {
 	free(port);
 }
 
+static int read_device_clock(void *arg, uint64_t *ticks) {
+	const struct port_ethdev *port = arg;
+	return rte_eth_read_clock(port->id, ticks);
+}
+
+static void ethdev_look_at_clock(struct port *base, unsigned queue, time_ns_t interval_ns) {
+	struct port_ethdev *port = of(base);
+
+	if (port->stamp_flag != 0)
+		live_clock_look_device(&port->clocks[queue], interval_ns, read_device_clock, port);
+}
+
+// A device that stamps packets is no use without its counter.
+static void start_clocks(struct port_ethdev *port) {
+	for (unsigned i = 0; i < port->port.n_queues && port->stamp_flag != 0; i++)
+		if (live_clock_start_device(&port->clocks[i], read_device_clock, port) < 0)
+			port->stamp_flag = 0;
+}
+
 static int ethdev_start(struct port *base, char *error) {
 	struct port_ethdev *port = of(base);
 
@@ -172,6 +206,7 @@ static int ethdev_start(struct port *base, char *error) {
 			&base->spec, error, -rc, "cannot be promiscuous: %s", strerror(-rc)
 		);
 	(void)rte_eth_stats_get(port->id, &port->at_start);
+	start_clocks(port);
 	return 0;
 }
 
@@ -184,6 +219,7 @@ static const struct port_ops ethdev_ops = {
 	.settles = ethdev_settles,
 	.losses = ethdev_losses,
 	.watch = ethdev_watch,
+	.look_at_clock = ethdev_look_at_clock,
 };
 
 // Whether the device, once configured, spreads packets as it was told.
@@ -213,6 +249,10 @@ configure_queues(struct port_ethdev *port, const struct rte_eth_dev_info *info, 
 		conf.rxmode.mtu = RTE_MIN(info->max_mtu, JUMBO_MTU);
 		conf.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	}
+	conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_TIMESTAMP;
+	if ((conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TIMESTAMP) != 0
+	    && rte_mbuf_dyn_rx_timestamp_register(&port->stamp_offset, &port->stamp_flag) < 0)
+		port->stamp_flag = 0;
 	return rte_eth_dev_configure(port->id, (uint16_t)n_queues, 1, &conf);
 }
 

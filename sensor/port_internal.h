@@ -13,6 +13,7 @@ struct port_ops {
 	bool (*settles)(struct port *port);
 	void (*losses)(struct port *port, struct port_losses *losses);
 	enum port_state (*watch)(struct port *port);
+	void (*look_at_clock)(struct port *port, unsigned queue, time_ns_t interval_ns); // or NULL
 };
 
 // The first member of each kind.

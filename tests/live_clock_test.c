@@ -1,5 +1,6 @@
 // The live clock, by numbers.
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -127,6 +128,60 @@ static void the_clock_of_this_machine_agrees_with_it(void **state) {
 	assert_near(last, wall.tv_sec * NS_PER_S + wall.tv_nsec, NS_PER_S);
 }
 
+// A device's counter of 156.25 MHz that began somewhere.
+static int read_device(void *arg, uint64_t *ticks) {
+	const int *rc = arg;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	*ticks = 1234567 + (uint64_t)(now.tv_sec * NS_PER_S + now.tv_nsec) * 10 / 64;
+	return *rc;
+}
+
+static int read_stopped(void *arg, uint64_t *ticks) {
+	(void)arg;
+	*ticks = 7;
+	return 0;
+}
+
+static void a_devices_counter_tells_when_its_packets_came(void **state) {
+	struct live_clock clock;
+	struct timespec wall;
+	int rc = 0;
+	uint64_t ticks;
+	(void)state;
+
+	assert_int_equal(live_clock_start_device(&clock, read_device, &rc), 0);
+	assert_near((time_ns_t)(clock.ns_per_tick * 1e6), 6400000, 64000);
+	for (unsigned i = 0; i < 3; i++) {
+		read_device(&rc, &ticks);
+		clock_gettime(CLOCK_REALTIME, &wall);
+		time_ns_t wall_ns = wall.tv_sec * NS_PER_S + wall.tv_nsec;
+		assert_near(live_clock_at(&clock, ticks), wall_ns, 50 * NS_PER_MS);
+		// One that waited in the ring came before, and says so.
+		assert_near(
+			live_clock_at(&clock, ticks) - live_clock_at(&clock, ticks - 156250),
+			NS_PER_MS,
+			100 * NS_PER_US * 2
+		);
+		live_clock_look_device(&clock, LOOK_NS, read_device, &rc);
+	}
+	// A reading that fails leaves the clock alone.
+	const struct live_clock before = clock;
+	rc = -5;
+	live_clock_look_device(&clock, LOOK_NS, read_device, &rc);
+	assert_memory_equal(&clock, &before, sizeof(clock));
+}
+
+static void a_device_without_a_counter_is_told(void **state) {
+	struct live_clock clock;
+	int rc = -5;
+	(void)state;
+
+	assert_int_equal(live_clock_start_device(&clock, read_device, &rc), -5);
+	assert_int_equal(live_clock_start_device(&clock, read_stopped, NULL), -EINVAL);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ticks_become_nanoseconds_also_over_their_wrap),
@@ -135,6 +190,8 @@ int main(void) {
 		cmocka_unit_test(corrections_are_made_up_for_and_never_leap),
 		cmocka_unit_test(a_clock_that_was_set_is_followed_and_told),
 		cmocka_unit_test(the_clock_of_this_machine_agrees_with_it),
+		cmocka_unit_test(a_devices_counter_tells_when_its_packets_came),
+		cmocka_unit_test(a_device_without_a_counter_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
