@@ -135,7 +135,8 @@ const char *parquet_decode_hybrid(struct parquet_hybrid *hybrid, uint32_t *out, 
 }
 
 const char *parquet_hybrid_end(const struct parquet_hybrid *hybrid) {
-	if (hybrid->at != hybrid->end || hybrid->n_run > 0 || hybrid->n_packed + hybrid->n_held > 7)
+	if (hybrid->at != hybrid->end || hybrid->n_run > 0
+	    || hybrid->n_packed + hybrid->n_held >= UNPACK_VALUES)
 		return "more values than the page has";
 	return NULL;
 }
