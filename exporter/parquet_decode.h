@@ -43,8 +43,7 @@ parquet_hybrid_of(const uint8_t *bytes, size_t n, unsigned width) {
 
 const char *parquet_decode_hybrid(struct parquet_hybrid *hybrid, uint32_t *out, size_t n);
 
-// That nothing is left, but for what fills up the last groups: the format fills up eight, DuckDB
-// 32.
+// That nothing is left, but for what fills up the last packed group.
 const char *parquet_hybrid_end(const struct parquet_hybrid *hybrid);
 
 // Takes levels of 0 and 1, and counts the ones.
