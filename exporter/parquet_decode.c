@@ -138,8 +138,10 @@ const char *parquet_decode_hybrid(struct parquet_hybrid *hybrid, uint32_t *out, 
 }
 
 const char *parquet_hybrid_end(const struct parquet_hybrid *hybrid) {
-	if (hybrid->at != hybrid->end || hybrid->n_run > 0
-	    || hybrid->n_packed + hybrid->n_held >= MOST_PADDING)
+	size_t left = (size_t)(hybrid->end - hybrid->at);
+
+	if (hybrid->n_run > 0 || hybrid->n_packed + hybrid->n_held >= MOST_PADDING
+	    || hybrid->n_packed * hybrid->width / 8 != left)
 		return "more values than the page has";
 	return NULL;
 }
