@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_common.h>
+
 #include "parquet_reader.h"
 #include "parquet_writer.h"
 
@@ -320,11 +322,13 @@ static char *ended(const uint8_t *text, uint32_t n) {
 
 static int read_pairs(struct parquet_footer *footer, struct thrift_reader *in, char *error) {
 	uint32_t n = thrift_read_list(in, THRIFT_KIND_STRUCT);
+	size_t most;
 
 	if (footer->pairs != NULL)
 		return parquet_fail(error, EBADMSG, "footer: key-value metadata twice");
-	// A pair is 3 octets at least.
-	footer->pairs = calloc(n / 3 + 1, sizeof(*footer->pairs));
+	// With key and value a pair is 5 octets at least.
+	most = RTE_MIN((size_t)n, (size_t)(in->end - in->at) / 5);
+	footer->pairs = calloc(most + 1, sizeof(*footer->pairs));
 	if (footer->pairs == NULL)
 		return parquet_fail(error, ENOMEM, "%s", strerror(ENOMEM));
 	for (uint32_t i = 0; i < n && in->error == NULL; i++) {
