@@ -51,6 +51,11 @@ struct parquet_vector {
 // Opens a file for pread(); the descriptor remains the caller's and must stay open. NULL with
 // errno (-EBADMSG as EBADMSG: no Parquet file or a damaged one) and one line in `error`.
 [[nodiscard]] struct parquet_reader *parquet_reader_open(int fd, char *error);
+
+// The same of a file that lies in memory, which must stay.
+[[nodiscard]] struct parquet_reader *
+parquet_reader_open_memory(const uint8_t *bytes, size_t n, char *error);
+
 void parquet_reader_close(struct parquet_reader *reader);
 
 unsigned parquet_reader_row_groups(const struct parquet_reader *reader);
