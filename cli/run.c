@@ -12,6 +12,7 @@
 #include "exporter.h"
 #include "flow_cache.h"
 #include "lateness.h"
+#include "live_server.h"
 #include "packet_filter.h"
 #include "poller.h"
 #include "report.h"
@@ -30,6 +31,7 @@ struct session {
 	struct packet_filter *filter; // or NULL
 	struct sensor *sensor;
 	struct exporter *exporter;
+	struct live_server *live; // or NULL
 	struct lateness lateness;
 	struct report report;
 	bool failed;
@@ -202,6 +204,28 @@ static bool start(struct session *session) {
 	return true;
 }
 
+// Other commands may ask for the running flows. In the usual place, which another weir may have or
+// which this user may not make, they cannot, and that is all.
+static bool open_live(struct session *session) {
+	const struct run_options *options = &session->options;
+	char error[LIVE_ERROR_BYTES];
+
+	if (options->socket == NULL)
+		return true;
+	session->live = live_server_open(
+		options->socket, session->sensor, options->sampling.interval, error
+	);
+	if (session->live != NULL && live_server_start(session->live) == 0)
+		return true;
+	if (session->live != NULL)
+		snprintf(error, sizeof(error), "no thread for %s", options->socket);
+	if (options->socket_default)
+		say(error);
+	else
+		on_complaint(error, session);
+	return options->socket_default;
+}
+
 // Gives up what is not needed any more, now that all is open and every thread runs.
 static bool enter_sandbox(struct session *session) {
 	const struct run_options *options = &session->options;
@@ -261,6 +285,7 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 static void finish(struct session *session) {
 	struct ledger ledger;
 
+	live_server_close(session->live);
 	sensor_stop(session->sensor);
 	exporter_join(session->exporter);
 	sensor_ledger(session->sensor, &ledger);
@@ -284,7 +309,7 @@ int command_run(int argc, char **argv) {
 	// Downstream first: whoever makes records finds someone to take them.
 	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
 		exclude_own_export(&session);
-		if (start(&session) && enter_sandbox(&session)) {
+		if (start(&session) && open_live(&session) && enter_sandbox(&session)) {
 			say("metering; Ctrl-C or SIGTERM stops");
 			if (!wait_for_end(&session, &signals))
 				on_complaint("no port is left", &session);

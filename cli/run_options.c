@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "flow_cache.h"
+#include "live_protocol.h"
 #include "netflow9.h"
 #include "options.h"
 
@@ -43,6 +44,8 @@ static const char help[] =
 	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
 	"      --template-interval T   templates again after this time  [30s]\n"
 	"      --source-id N           observation domain of the records  [1]\n"
+	"      --socket PATH           where 'weir query' asks for running flows, or none\n"
+	"                              [" LIVE_SOCKET "]\n"
 	"      --user NAME             become this user once all is open  [weir or nobody]\n"
 	"      --no-sandbox            keep all rights, and all system calls\n"
 	"      --eal-log               show what DPDK has to say\n"
@@ -71,6 +74,7 @@ enum option_id {
 	OPT_DATAGRAM_SIZE,
 	OPT_TEMPLATE_INTERVAL,
 	OPT_SOURCE_ID,
+	OPT_SOCKET,
 	OPT_USER,
 	OPT_NO_SANDBOX,
 	OPT_EAL_LOG,
@@ -97,6 +101,7 @@ static const struct option long_options[] = {
 	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE},
 	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL},
 	{"source-id", required_argument, NULL, OPT_SOURCE_ID},
+	{"socket", required_argument, NULL, OPT_SOCKET},
 	{"user", required_argument, NULL, OPT_USER},
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
 	{"eal-log", no_argument, NULL, OPT_EAL_LOG},
@@ -299,6 +304,10 @@ static int parse_option(struct run_options *options, int id, const char *arg) {
 	case OPT_EAL_LOG:
 		options->eal_log = true;
 		return 0;
+	case OPT_SOCKET:
+		options->socket = strcmp(arg, "none") == 0 ? NULL : arg;
+		options->socket_default = false;
+		return 0;
 	case OPT_USER:
 		options->user = arg;
 		return 0;
@@ -322,6 +331,8 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 		.n_workers = 1,
 		.sampling = {.algorithm = SAMPLER_DETERMINISTIC, .interval = 1},
 		.source_id = 1,
+		.socket = LIVE_SOCKET,
+		.socket_default = true,
 		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
 	};
 	options_begin("run");

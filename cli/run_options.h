@@ -34,6 +34,8 @@ struct run_options {
 	const char *filter;       // BPF, or NULL
 	struct copies_options copies;
 	struct sampling_options sampling;
+	const char *socket; // where others ask for flows; NULL = nowhere
+	bool socket_default;
 	const char *user; // or NULL
 	bool hugepages;
 	bool no_sandbox;

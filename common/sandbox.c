@@ -204,8 +204,9 @@ static const int allowed[] = {
 	SCMP_SYS(pipe2),
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
-	// Sockets that are open: collectors, and those of af_packet and af_xdp with their
-	// statistics.
+	// Sockets that are open: collectors, those of af_packet and af_xdp with their statistics,
+	// and the one at which weir is asked for its flows.
+	SCMP_SYS(accept4),
 	SCMP_SYS(getpeername),
 	SCMP_SYS(getsockname),
 	SCMP_SYS(getsockopt),

@@ -432,6 +432,21 @@ void sensor_ledger(struct sensor *sensor, struct ledger *ledger) {
 	}
 }
 
+bool sensor_running(const struct sensor *sensor, sensor_flows_fn fn, void *arg) {
+	struct flow_record records[FLOW_CACHE_BUCKET_FLOWS];
+
+	for (unsigned i = 0; i < sensor->config.n_workers; i++) {
+		const struct flow_cache *cache = worker_cache(sensor->workers[i]);
+		uint32_t n_buckets = flow_cache_buckets(cache);
+		for (uint32_t bucket = 0; bucket < n_buckets; bucket++) {
+			unsigned n = flow_cache_read(cache, bucket, records);
+			if (n > 0 && !fn(records, n, arg))
+				return false;
+		}
+	}
+	return true;
+}
+
 uint64_t sensor_started_flows(const struct sensor *sensor) {
 	uint64_t n = 0;
 

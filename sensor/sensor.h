@@ -86,5 +86,11 @@ void sensor_stop(struct sensor *sensor);
 // are read one after the other.
 void sensor_ledger(struct sensor *sensor, struct ledger *ledger);
 
+// Hands over the running flows of all workers, some at a time, each as it was between two packets,
+// until `fn` says no more. Any thread, and the packet path is not held up. Returns whether all were
+// handed over.
+typedef bool (*sensor_flows_fn)(const struct flow_record *records, unsigned n, void *arg);
+bool sensor_running(const struct sensor *sensor, sensor_flows_fn fn, void *arg);
+
 // Flows that began since the start.
 uint64_t sensor_started_flows(const struct sensor *sensor);

@@ -4,7 +4,10 @@
 import contextlib
 import os
 import signal
+import socket
+import struct
 import subprocess
+import tempfile
 import time
 
 from collect import own, tap, until
@@ -175,6 +178,50 @@ def test_two_instances_side_by_side():
             assert ledger["received"]["packets"] >= 100, ledger
         for weir in both[:2]:
             assert sum(r["packets"] for r in ours(weir)) == 100
+
+
+def running_flows(path):
+    """(source address, packets) of each, as a running sensor tells them."""
+    flows = []
+    with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as answer:
+        client.settimeout(10)
+        client.connect(path)
+        client.sendall(b"flows\n")
+        magic, record_bytes, rate = struct.unpack("=QII", answer.read(16))
+        assert (magic, record_bytes, rate) == (0x3145564952494557, 96, 1)
+        while n := struct.unpack("=I", answer.read(4))[0]:
+            for _ in range(n):
+                record = answer.read(record_bytes)
+                flows.append((socket.inet_ntoa(record[8:12]),
+                              struct.unpack_from("=Q", record, 56)[0]))
+    return flows
+
+
+def test_running_flows_can_be_asked_for():
+    with Line() as line, tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/new/weir.sock"
+        with Weir(line, "b", *PRINT, "--port", "vb0", "--socket", path) as weir:
+            line.send("a", "va0", [ipv4_udp(i % 700) for i in range(2100)])
+            until(lambda: sum(n for _, n in running_flows(path)) >= 2100, "the packets")
+            flows = dict(f for f in running_flows(path) if f[0].startswith("10."))
+            assert len(flows) == 700 and set(flows.values()) == {3}, flows
+            assert os.stat(path).st_mode & 0o077 == 0
+            # A second weir is told, and runs nevertheless where it did not ask for the place.
+            fails(1, "another weir listens at", "--port=vb0", "--socket", path, line=line)
+            # Whoever asks for nonsense, or says nothing and stays, hinders nobody.
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)
+                client.sendall(b"nonsense that is longer than any order\n")
+                with contextlib.suppress(ConnectionResetError):
+                    assert client.recv(100) == b""
+            weir.process.kill()
+            weir.process.wait()
+        # What a kill left behind is no hindrance.
+        with Weir(line, "b", *PRINT, "--port", "vb0", "--socket", path) as weir:
+            running_flows(path)
+            weir.stop()
+        with Weir(line, "b", *PRINT, "--port", "vb0", "--socket", "none") as weir:
+            weir.stop()
 
 
 @contextlib.contextmanager
