@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_byteorder.h>
 
@@ -90,6 +91,33 @@ static inline uint64_t flow_key_hash(const struct flow_key *key, const struct fl
 	if (key->family == FLOW_IPV4)
 		return flow_key_hash4(k[0], k[1], secret);
 	return flow_key_hash6(k[0], k[1], k[2], k[3], k[4], secret);
+}
+
+// Hash of one end of a conversation.
+static inline uint64_t flow_key_fold_end(uint64_t a, uint64_t b, uint64_t port, const uint64_t *s) {
+	return flow_key_fold(flow_key_fold(a ^ s[0], b ^ s[1]) ^ port ^ s[2], s[3]);
+}
+
+// Hash of the conversation that the flow is one direction of: the same for both, keyed too. Of
+// ICMP the ends are addresses alone, a reply being of another type than what it answers.
+static inline uint64_t
+flow_key_conversation_hash(const struct flow_key *key, const struct flow_secret *secret) {
+	const uint64_t *s = secret->words;
+	bool ipv4 = key->family == FLOW_IPV4;
+	bool has_ports = key->proto != (ipv4 ? 1 : 58);
+	uint64_t src[2] = {0}, dst[2] = {0};
+
+	memcpy(src, ipv4 ? key->src4 : key->src6, ipv4 ? 4 : 16);
+	memcpy(dst, ipv4 ? key->dst4 : key->dst6, ipv4 ? 4 : 16);
+	uint64_t ends = flow_key_fold_end(src[0], src[1], has_ports ? key->src_port : 0, s)
+			+ flow_key_fold_end(dst[0], dst[1], has_ports ? key->dst_port : 0, s);
+	return flow_key_fold(ends ^ s[6], s[7]);
+}
+
+// Which of `n_workers`, up to 65536, meters the flow: that of its conversation.
+static inline unsigned
+flow_key_worker(const struct flow_key *key, const struct flow_secret *secret, unsigned n_workers) {
+	return (unsigned)(((flow_key_conversation_hash(key, secret) >> 48) * n_workers) >> 16);
 }
 
 static inline bool flow_key_equal(const struct flow_key *a, const struct flow_key *b) {

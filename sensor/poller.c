@@ -148,9 +148,9 @@ static void submit(struct poller *poller, unsigned i) {
 
 static void fan_out(struct poller *poller, const struct packet *packets, unsigned n) {
 	for (unsigned j = 0; j < n; j++) {
-		// Bits 32-47: the cache uses the others.
-		uint64_t bits = packets[j].hash >> 32 & 0xffff;
-		unsigned i = (unsigned)(bits * poller->config.n_workers >> 16);
+		unsigned i = flow_key_worker(
+			&packets[j].key, &poller->config.secret, poller->config.n_workers
+		);
 		if (poller->open[i] == NULL)
 			poller->open[i] = reserve(poller, i, WORKER_PACKETS);
 		struct worker_burst *burst = poller->open[i];

@@ -258,10 +258,10 @@ static inline bool clock_is_due(const struct replay *replay, time_ns_t t) {
 	return since >= (uint64_t)(replay->late_ns + CLOCK_STEP_NS) || !replay->clock_set;
 }
 
-// Hands a packet to the worker that its hash chooses.
+// Hands a packet to the worker of its conversation.
 static void fan_out(struct replay *replay, const struct packet *packet) {
-	// Bits 32-47: the cache uses the others.
-	unsigned i = (unsigned)(((packet->hash >> 32 & 0xffff) * replay->config.n_workers) >> 16);
+	unsigned i =
+		flow_key_worker(&packet->key, &replay->config.secret, replay->config.n_workers);
 	struct worker_burst *burst = replay->open[i];
 
 	if (burst == NULL) {

@@ -1,7 +1,7 @@
 // Sensor: ports in, record rings out, until it is stopped. One worker, or several between which
 // packets are spread by the port (a queue for each worker, by a symmetric hash that was read
 // back) or by weir itself (one thread reads, parses and hands each packet to the worker that the
-// flow's hash chooses). Either way both directions of a flow meet on one worker.
+// hash of its conversation chooses). Either way both directions of a flow meet on one worker.
 //
 // What is received ends in exactly one counter (sensor_ledger()), what the ports lost included.
 //
