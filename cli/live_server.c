@@ -210,7 +210,7 @@ struct live_server *live_server_open(
 		free(server);
 		return NULL;
 	}
-	strcpy(server->address.sun_path, path);
+	memcpy(server->address.sun_path, path, strlen(path) + 1);
 	if (listen_at(server, error) < 0) {
 		if (server->fd >= 0)
 			close(server->fd);

@@ -22,7 +22,7 @@ static bool matches(const void *arg, const struct frame *frame) {
 	const struct filter_jit *jit = arg;
 	// What the code reads of a packet buffer; the others stay 0.
 	struct rte_mbuf mbuf = {
-		.buf_addr = (void *)(uintptr_t)frame->data,
+		.buf_addr = (void *)frame->data,
 		.nb_segs = 1,
 		.data_len = (uint16_t)frame->captured_bytes,
 		.pkt_len = frame->captured_bytes,

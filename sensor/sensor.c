@@ -147,7 +147,7 @@ static bool spread_by_ports(const struct sensor *sensor) {
 static int make_selector(const struct sensor *sensor, struct selector **selector) {
 	struct selector_config config = sensor->config.selection;
 	config.filter = sensor->config.filter;
-	struct flow_secret seed;
+	struct flow_secret seed = {0};
 
 	if (!selector_selects(&config))
 		return 0;
