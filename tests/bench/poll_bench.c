@@ -5,9 +5,11 @@
 //   poll_bench [--workers N] [--sink ring|export] [--seconds S | --packets N] [ROW...]
 //
 // The packets are prepared mbufs (ring_port.h); poll_lane.h says what is in the time. Beside it
-// stands the yardstick of the same run: the loop that reads the port and frees. A flow that goes
-// on is reported every n_flows * 2 us, but not more often than once a second: of a million flows,
-// half a million records a second besides those of flows that end.
+// stands the yardstick of the same run, rx_free_ns: the loop that reads the port and frees. ns is
+// the mean of all chunks by CPU time, median_ns that of their wall clock, mpps follows from ns, for
+// all workers together. A flow that goes on is reported every n_flows * 2 us, but not more often
+// than once a second: of a million flows, half a million records a second besides those of flows
+// that end.
 //
 // One worker runs on core 0, and who takes its records on core 1. Two run on cores 0 and 1; then
 // each reads its ring between the chunks, or, with `export`, has to share its core with the
@@ -239,7 +241,7 @@ static bool conserved(struct bench *bench, uint64_t datagrams_before, uint64_t r
 }
 
 static void print_row(struct bench *bench, const struct row *row) {
-	double median = 0, yardstick = 0, spent = 0, mpps = 0;
+	double median = 0, yardstick = 0, spent = 0, mpps = 0, p = 0, q = 0;
 	uint64_t n_packets = 0;
 
 	// Per packet of one worker; together they do as many packets as the sum of them.
@@ -249,13 +251,15 @@ static void print_row(struct bench *bench, const struct row *row) {
 			measure_median(lane->weir.chunk_ns, lane->weir.n_chunks) / bench->n_workers;
 		yardstick += measure_median(lane->yardstick.chunk_ns, lane->yardstick.n_chunks)
 			     / bench->n_workers;
+		p += measure_median(lane->p_ns, lane->yardstick.n_chunks) / bench->n_workers;
+		q += measure_median(lane->q_ns, lane->yardstick.n_chunks) / bench->n_workers;
 		double mean = lane->weir.spent_ns / (double)lane->weir.packets;
 		spent += mean / bench->n_workers;
 		mpps += 1e3 / mean;
 		n_packets += traffic_truth(lane->traffic)->packets;
 	}
-	printf("%s,%u,%s,%s,%.2f,%.2f,%.2f,%.2f,%.2f,%.4f,%" PRIu64 ",%" PRIu64 ",%" PRIu64
-	       ",%.0f\n",
+	printf("%s,%u,%s,%s,%.2f,%.2f,%.2f,%.2f,%.2f,%.2f,%.2f,%.4f,%" PRIu64 ",%" PRIu64
+	       ",%" PRIu64 ",%.0f\n",
 	       row->name,
 	       bench->n_workers,
 	       bench->exports ? "export" : "ring",
@@ -265,6 +269,8 @@ static void print_row(struct bench *bench, const struct row *row) {
 	       mpps,
 	       yardstick,
 	       spent / yardstick,
+	       p,
+	       q,
 	       (double)bench->n_records / (double)n_packets,
 	       n_packets,
 	       bench->n_lost,
@@ -375,7 +381,8 @@ int main(int argc, char **argv) {
 		}
 	if (start(&bench) < 0)
 		return 1;
-	puts("row,workers,sink,pages,median_ns,ns,mpps,rx_free_ns,ratio,records_per_packet,packets,"
+	puts("row,workers,sink,pages,median_ns,ns,mpps,rx_free_ns,ratio,p_ns,q_ns,records_per_"
+	     "packet,packets,"
 	     "records_lost,sink_missed,stop_ms");
 	for (; *names != NULL; names++)
 		if (!run(&bench, row_find(*names)))

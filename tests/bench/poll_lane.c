@@ -6,7 +6,6 @@
 
 #include <rte_pause.h>
 
-#include "measure.h"
 #include "record_ring.h"
 
 enum {
@@ -47,7 +46,7 @@ static void keep(struct poll_times *times, int64_t wall_ns, double cpu_ns) {
 }
 
 // The loop that does nothing with what it reads.
-static void take_yardstick(struct poll_lane *lane, const struct frame *frames) {
+static void take_yardsticks(struct poll_lane *lane, const struct frame *frames) {
 	struct port *port = ring_port_port(lane->port);
 	struct frame got[PORT_BURST_FRAMES];
 
@@ -60,7 +59,12 @@ static void take_yardstick(struct poll_lane *lane, const struct frame *frames) {
 		port_release(port, 0);
 	}
 	int64_t wall_ns = measure_now() - begun_ns;
+	unsigned i = lane->yardstick.n_chunks;
 	keep(&lane->yardstick, wall_ns, spent_ns() - cpu_ns);
+	if (i == POLL_MOST_CHUNKS)
+		return;
+	lane->p_ns[i] = (double)yardstick_p(lane->pq, frames, RING_PORT_FRAMES) / RING_PORT_FRAMES;
+	lane->q_ns[i] = (double)yardstick_q(lane->pq, RING_PORT_FRAMES) / RING_PORT_FRAMES;
 }
 
 // Ends a chunk. Returns whether it was the last.
@@ -101,7 +105,7 @@ bool poll_lane_on_empty(void *arg) {
 		begin(lane);
 	const struct frame *frames = traffic_fill(lane->traffic, RING_PORT_FRAMES);
 	if (lane->timing && lane->n_turns++ % YARDSTICK_TURNS == 0)
-		take_yardstick(lane, frames);
+		take_yardsticks(lane, frames);
 	ring_port_put(lane->port, frames, RING_PORT_FRAMES);
 	lane->n_filled += RING_PORT_FRAMES;
 	lane->spent_before_ns = spent_ns();
@@ -125,7 +129,8 @@ bool poll_lane_open(struct poll_lane *lane, time_ns_t active_timeout_ns, uint64_
 		.n_flows = row->n_flows,
 		.seed = seed,
 	});
-	if (lane->worker == NULL || lane->traffic == NULL)
+	lane->pq = yardstick_new(PAGES_THP);
+	if (lane->worker == NULL || lane->traffic == NULL || lane->pq == NULL)
 		return false;
 	worker_go_live(lane->worker);
 	if (!churns)
@@ -138,6 +143,8 @@ void poll_lane_close(struct poll_lane *lane) {
 	poller_free(lane->poller);
 	worker_free(lane->worker);
 	traffic_free(lane->traffic);
+	yardstick_free(lane->pq);
+	lane->pq = NULL;
 	lane->poller = NULL;
 	lane->worker = NULL;
 	lane->traffic = NULL;

@@ -3,7 +3,8 @@
 // The poller runs as in weir run, on a thread of its own. Each time its ring is empty the watch is
 // stopped, frames are made, and it is started again: so a chunk is RING_PORT_FRAMES packets, and
 // all that the loop does for them and between them. Every eighth time the same frames go first
-// through the yardstick of live metering: a loop that reads the port and gives the mbufs back.
+// through the yardstick of live metering, a loop that reads the port and gives the mbufs back, and
+// p and q are taken.
 //
 // Threads: the owner's, and between poll_lane_start() and poll_lane_wait() the poller's.
 
@@ -13,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "measure.h"
 #include "poller.h"
 #include "ring_port.h"
 #include "rows.h"
@@ -56,6 +58,8 @@ struct poll_lane {
 	bool timing;
 	uint64_t n_yardstick; // packets that no poller saw
 	struct poll_times weir, yardstick;
+	struct yardstick *pq; // p and q of measure.h, taken beside it
+	double p_ns[POLL_MOST_CHUNKS], q_ns[POLL_MOST_CHUNKS];
 	struct poll_records records;
 	sem_t done;
 };
