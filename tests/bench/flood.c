@@ -62,9 +62,10 @@ static uint16_t checksum(const uint8_t *header) {
 static void make_frame(const struct flood *flood, uint8_t *frame) {
 	uint8_t *ip = frame + ETH_HLEN;
 
-	memcpy(frame, "\2\0\0\0\0\2\2\0\0\0\0\1\x08\0", ETH_HLEN);
-	if (flood->n_flows == 0)
-		wire_put16(frame + 12, 0x88b5); // IEEE 802: for local experiments
+	wire_put64(frame, UINT64_C(0x0200000000020200)); // to 2, from 1
+	wire_put32(frame + 8, 0x00000001);
+	// 0x88b5: IEEE 802's for local experiments.
+	wire_put16(frame + 2 * ETH_ALEN, flood->n_flows > 0 ? ETHERTYPE_IP : 0x88b5);
 	ip[0] = 0x45;
 	wire_put16(ip + 2, (uint16_t)(flood->octets - ETH_HLEN));
 	ip[8] = 64;

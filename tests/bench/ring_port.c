@@ -8,19 +8,20 @@
 #include <rte_errno.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
 #undef NS_PER_S // rte_cycles.h has one of its own
 
 #include "port_internal.h"
+#include "wire.h"
 
 enum {
 	POOL_MBUFS = 3 * RING_PORT_FRAMES,
 	POOL_CACHE = 256, // as in port_ethdev.c
 	MAC_OCTETS = 12,
 	CUT_OCTETS = 20,
-	LINK_OCTETS = 14,
 };
 
 struct ring_port {
@@ -78,19 +79,17 @@ static const struct port_ops ring_ops = {
 	.close = ring_close,
 };
 
-// Of the frames whose number is a multiple of RING_PORT_ODD_ONE_IN, every second.
-static void
-spoil(struct ring_port_counts *counts, struct rte_mbuf *mbuf, const struct frame *frame) {
+// Makes a frame ARP and the next one that it is given short, in turn.
+static void spoil(struct ring_port_counts *counts, struct rte_mbuf *mbuf) {
 	uint8_t *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 
 	if (counts->not_ip == counts->cut) {
-		memcpy(data + MAC_OCTETS, "\x08\x06", 2);
+		wire_put16(data + MAC_OCTETS, RTE_ETHER_TYPE_ARP);
 		counts->not_ip++;
 	} else {
 		mbuf->data_len = CUT_OCTETS;
 		counts->cut++;
 	}
-	counts->spoiled_octets += frame->wire_bytes - LINK_OCTETS;
 }
 
 void ring_port_put(struct ring_port *ring_port, const struct frame *frames, unsigned n) {
@@ -100,7 +99,7 @@ void ring_port_put(struct ring_port *ring_port, const struct frame *frames, unsi
 		mbuf->data_len = (uint16_t)frames[i].captured_bytes;
 		mbuf->pkt_len = frames[i].wire_bytes;
 		if (++ring_port->counts.packets % (RING_PORT_ODD_ONE_IN / 2) == 0)
-			spoil(&ring_port->counts, mbuf, &frames[i]);
+			spoil(&ring_port->counts, mbuf);
 	}
 	if (rte_ring_enqueue_bulk(ring_port->ring, (void *const *)ring_port->spare, n, NULL) != n)
 		abort(); // it was empty

@@ -37,7 +37,6 @@ struct port *ring_port_port(struct ring_port *ring_port);
 struct ring_port_counts {
 	uint64_t packets; // all
 	uint64_t not_ip, cut;
-	uint64_t spoiled_octets; // of IP, in those that were spoiled
 };
 
 // Copies up to RING_PORT_FRAMES frames into mbufs and the ring, which is empty.
