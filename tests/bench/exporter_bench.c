@@ -24,7 +24,7 @@
 
 #include "clock.h"
 #include "collector.h"
-#include "wire.h"
+#include "record_sink.h"
 
 #define NOW_MS INT64_C(1795000000000)
 
@@ -33,8 +33,7 @@ enum {
 	AT_ONCE = 64,     // handed to the encoder, as a worker publishes them
 	MOST_REPEATS = 101,
 	IN_FLIGHT = 256, // datagrams that the sink may be behind
-	SINK_BATCH = 64,
-	TEMPLATE_RECORDS = 6, // of templates and options in a datagram that has them
+	SINK_BUFFER_BYTES = 8 << 20,
 };
 
 enum way { ENCODE, SEND, SENDMMSG, SEGMENT, N_WAYS };
@@ -46,16 +45,10 @@ static const char *const names[N_WAYS] = {
 	"collector, UDP_SEGMENT",
 };
 
-struct sink {
-	int socket;
-	atomic_ullong datagrams;
-	atomic_ullong records; // Count of their headers
-};
-
 struct bench {
 	struct flow_record records[N_RECORDS];
 	uint64_t n_records; // to send in each turn
-	struct sink sink;
+	struct record_sink sink;
 	char destination[64];
 	struct collector *segmenting, *calling;
 	struct netflow9 *encoder, *mmsg_encoder;
@@ -82,63 +75,20 @@ static double cpu_ns(void) {
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-static void *run_sink(void *arg) {
-	struct sink *sink = arg;
-	uint8_t octets[SINK_BATCH][32]; // the header, and of what follows as much as is of use
-	struct iovec parts[SINK_BATCH];
-	struct mmsghdr messages[SINK_BATCH] = {0};
-
-	pin(1);
-	for (unsigned i = 0; i < SINK_BATCH; i++) {
-		parts[i] = (struct iovec){octets[i], sizeof(octets[i])};
-		messages[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};
-	}
-	for (;;) {
-		// Never asleep in the socket: to be woken would be on the sender's bill, and a
-		// wire does not do that.
-		int n = recvmmsg(sink->socket, messages, SINK_BATCH, MSG_DONTWAIT, NULL);
-		uint64_t records = 0;
-		if (n < 0 && errno == EAGAIN) {
-			nanosleep(&(struct timespec){.tv_nsec = 20 * NS_PER_US}, NULL);
-			continue;
-		}
-		if (n < 0)
-			return NULL; // the bench misses the datagrams
-		for (int i = 0; i < n; i++) {
-			// A datagram that begins with the template FlowSet is counted without it.
-			bool templates = wire_get16(octets[i] + 20) == 0;
-			records += wire_get16(octets[i] + 2) - (templates ? TEMPLATE_RECORDS : 0u);
-		}
-		// Release, with the acquire in wait_for_sink(): records before datagrams.
-		atomic_fetch_add_explicit(&sink->records, records, memory_order_relaxed);
-		atomic_fetch_add_explicit(&sink->datagrams, (uint64_t)n, memory_order_release);
-	}
-}
-
 static void open_sink(struct bench *bench) {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t bytes = sizeof(address);
-	pthread_t thread;
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, bytes) != 0
-	    || getsockname(fd, (struct sockaddr *)&address, &bytes) != 0)
-		fail("cannot open the sink");
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){8 << 20}, sizeof(int)) != 0)
-		fail("cannot have a receive buffer of 8 MiB, as CAP_NET_ADMIN may");
-	bench->sink.socket = fd;
+	int rc = record_sink_open(&bench->sink, SINK_BUFFER_BYTES);
+	if (rc < 0) {
+		errno = -rc;
+		fail("no sink with a receive buffer of 8 MiB, as CAP_NET_ADMIN may have");
+	}
+	address.sin_port = htons((uint16_t)bench->sink.port);
 	bench->mmsg_socket = socket(AF_INET, SOCK_DGRAM, 0);
-	if (connect(bench->mmsg_socket, (struct sockaddr *)&address, bytes) != 0)
+	if (connect(bench->mmsg_socket, (struct sockaddr *)&address, sizeof(address)) != 0)
 		fail("connect");
-	snprintf(
-		bench->destination,
-		sizeof(bench->destination),
-		"127.0.0.1:%u",
-		ntohs(address.sin_port)
-	);
-	if (pthread_create(&thread, NULL, run_sink, &bench->sink) != 0)
-		fail("pthread_create");
+	snprintf(bench->destination, sizeof(bench->destination), "127.0.0.1:%u", bench->sink.port);
 }
 
 static void count_only(const struct netflow9_run *run, void *arg) {

@@ -103,14 +103,16 @@ def run_pinned(command, timeout_s, lock=None):
 
 
 class Sink:
-    """udp_sink on its core, for the time of a `with`."""
+    """udp_sink on its core, for the time of a `with`; `prefix` of its command may put it into
+    another network namespace."""
 
-    def __init__(self, program):
+    def __init__(self, program, prefix=()):
         self.program = program
+        self.prefix = prefix
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            [self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [*self.prefix, self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             preexec_fn=lambda: os.sched_setaffinity(0, {SINK_CORE}),
         )
         self.port = self.answer()["port"]
