@@ -158,17 +158,42 @@ static uint32_t rank_of(const struct parquet_addresses *addresses, uint32_t numb
 	return addresses->rank[ipv6 ? addresses->low.n + (number & INT32_MAX) : number];
 }
 
-// By source, then destination, each in the order in which the records came, which is that of
-// their ends.
-static void make_order(struct parquet_rows *rows, uint32_t n, bool sort) {
+// Where the lower port is the destination's, the flow asks a service; else it is the answer.
+static uint64_t
+service_key(const struct parquet_rows *rows, const struct flow_record *record, uint32_t i) {
+	uint64_t src = rank_of(&rows->ip, rows->numbers[ADDRESS_SRC][i]);
+	uint64_t dst = rank_of(&rows->ip, rows->numbers[ADDRESS_DST][i]);
+	uint64_t src_port = rte_be_to_cpu_16(record->key.src_port);
+	uint64_t dst_port = rte_be_to_cpu_16(record->key.dst_port);
+	bool answer = src_port < dst_port;
+	uint64_t port = answer ? src_port : dst_port, server = answer ? src : dst;
+	uint64_t client = answer ? dst : src;
+
+	if (record->first_ticks == record->last_ticks)
+		return (uint64_t)answer << 62 | port << 46;
+	return UINT64_C(1) << 63 | (uint64_t)answer << 62 | port << 46 | server << 23 | client;
+}
+
+static void sort_by_keys(struct parquet_rows *rows, uint32_t n) {
+	radix_sort(rows->order, rows->spare_order, rows->keys, rows->spare_keys, n);
+}
+
+static void
+make_order(struct parquet_rows *rows, const struct flow_record *records, uint32_t n, bool sort) {
 	for (uint32_t i = 0; i < n; i++)
 		rows->order[i] = i;
+	rows->n_instant = 0;
 	if (!sort)
 		return;
 	for (uint32_t i = 0; i < n; i++)
-		rows->keys[i] = (uint64_t)rank_of(&rows->ip, rows->numbers[ADDRESS_SRC][i]) << 32
-				| rank_of(&rows->ip, rows->numbers[ADDRESS_DST][i]);
-	radix_sort(rows->order, rows->spare_order, rows->keys, rows->spare_keys, n);
+		rows->keys[i] = records[i].last_ticks;
+	sort_by_keys(rows, n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t from = rows->order[i];
+		rows->keys[i] = service_key(rows, &records[from], from);
+		rows->n_instant += rows->keys[i] >> 63 == 0;
+	}
+	sort_by_keys(rows, n);
 }
 
 static bool is_icmp(const struct flow_key *key) {
@@ -212,7 +237,7 @@ int parquet_rows_take(
 	if (rc != 0)
 		return rc;
 	rows->n = n;
-	make_order(rows, n, sort);
+	make_order(rows, records, n, sort);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t from = rows->order[i];
 		take_row(rows, i, &records[from]);
