@@ -257,6 +257,8 @@ decode(const uint8_t *at,
 		assert_int_equal(peer_hybrid(at + 1, n_bytes - 1, at[0], indexes, n), n_bytes - 1);
 		for (size_t i = 0; i < n; i++) {
 			assert_true(indexes[i] < n_dictionary);
+			if (dictionary == NULL)
+				abort();
 			values[i] = dictionary[indexes[i]];
 		}
 	} else if (encoding == 5) {
