@@ -44,6 +44,7 @@ struct collector {
 	int socket;
 	bool segments; // the kernel cuts a run into its datagrams (UDP_SEGMENT)
 	struct netflow9 *encoder;
+	atomic_uint rate; // datagrams a second; relaxed, the change may be seen late
 	unsigned n_burst;
 	time_ns_t due_ns; // of the next burst, by the monotonic clock
 	struct counters counters;
@@ -68,7 +69,7 @@ static time_ns_t monotonic_ns(void) {
 // burst at a time: a receiver's buffer takes a burst, and a sleep for each datagram would cost
 // more than the datagram.
 static unsigned pace(struct collector *collector, unsigned n) {
-	uint32_t rate = collector->config.datagrams_per_s;
+	uint32_t rate = atomic_load_explicit(&collector->rate, memory_order_relaxed);
 	if (rate == 0)
 		return n;
 
@@ -213,6 +214,7 @@ struct collector *collector_open(const struct collector_config *config, char *er
 		return NULL;
 	}
 	collector->config = *config;
+	atomic_init(&collector->rate, config->datagrams_per_s);
 	collector->socket = collector_socket_open(config->destination, &family, error);
 	if (collector->socket < 0) {
 		collector_close(collector);
@@ -288,6 +290,10 @@ int collector_addresses(
 		       < 0)
 		return -errno;
 	return 0;
+}
+
+void collector_set_rate(struct collector *collector, uint32_t datagrams_per_s) {
+	atomic_store_explicit(&collector->rate, datagrams_per_s, memory_order_relaxed);
 }
 
 void collector_stats(const struct collector *collector, struct collector_stats *stats) {

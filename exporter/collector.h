@@ -4,7 +4,7 @@
 // Errors of the network are counted by kind and never fatal: every record ends as sent
 // (handed to the kernel) or lost for a named reason.
 //
-// Threads: one at a time, but collector_stats() may be called from any.
+// Threads: one at a time, but collector_stats() and collector_set_rate() may be called from any.
 
 #pragma once
 
@@ -67,5 +67,8 @@ const char *collector_name(const struct collector *collector);
 	struct sockaddr_storage *source,
 	struct sockaddr_storage *destination
 );
+
+// Another rate of pacing from here on; 0 = as fast as the socket takes them. Any thread.
+void collector_set_rate(struct collector *collector, uint32_t datagrams_per_s);
 
 void collector_stats(const struct collector *collector, struct collector_stats *stats);

@@ -13,8 +13,8 @@ enum {
 	MAX_HOLD_MS = 1000,   // a record waits no longer than this for its datagram to fill
 	MAX_READ = 256,       // slots at once
 	IDLE_SLEEP_US = 500,  // between looks at empty rings; a ring holds far more than comes then
-	LONG_SLEEP_US = 4000, // live, when they have been empty for long
-	LONG_IDLE = 20,       // looks
+	LONG_SLEEP_US = 4000, // live, while little comes: each waking costs some 20 us
+	LITTLE = 512,         // slots between two sleeps
 	SET_BACK_S = 5,       // by less than this a worker's clock lags behind another's
 };
 
@@ -167,7 +167,8 @@ static uint32_t drain_input(struct exporter *exporter, struct input *input) {
 
 // Reads all rings in turn until each has ended.
 static void run_live(struct exporter *exporter) {
-	unsigned n_ended, n_idle = 0;
+	unsigned n_ended;
+	uint32_t n_since = 0; // the last sleep
 
 	do {
 		uint32_t n = 0;
@@ -180,10 +181,11 @@ static void run_live(struct exporter *exporter) {
 		}
 		if (exporter->live_ticks > 0)
 			flush_if_due(exporter, ms_of_ticks(exporter->live_ticks));
-		// A mark alone is no work: a silent worker sends them too.
-		n_idle = n > exporter->n_inputs ? 0 : n_idle + 1;
-		if (n == 0)
-			sleep_us(n_idle < LONG_IDLE ? IDLE_SLEEP_US : LONG_SLEEP_US);
+		n_since += n;
+		if (n == 0) {
+			sleep_us(n_since < LITTLE ? LONG_SLEEP_US : IDLE_SLEEP_US);
+			n_since = 0;
+		}
 	} while (n_ended < exporter->n_inputs);
 	flush_sinks(exporter);
 }

@@ -4,10 +4,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
@@ -26,6 +29,7 @@ enum {
 	WAIT_FD_MS = 20,
 	WORKER_FULL_US = 20, // while a worker is behind
 	TIMER_SLACK_NS = 1000,
+	NICE = -10,
 };
 
 // Once in a while: a look at the wall clock, the time told to workers without packets, the counts
@@ -52,6 +56,7 @@ struct poller {
 	struct poller_counts counts;
 	pthread_t thread;
 	bool started;
+	sem_t ready; // the thread has what it may ask for while weir is root
 
 	// For readers.
 	alignas(64) uint32_t seq;
@@ -373,6 +378,9 @@ static void *run(void *arg) {
 	bool registered = eal_started() && rte_thread_register() == 0;
 
 	(void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
+	// Others wait rather than packets, whom a port holds for some ms. As root alone.
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+	sem_post(&poller->ready);
 	while (!stopping(poller)) {
 		unsigned n = read_all(poller);
 		bool more = tick(poller, n);
@@ -393,6 +401,7 @@ int poller_start(struct poller *poller) {
 	cpu_set_t cores;
 	pthread_attr_t attributes;
 
+	sem_init(&poller->ready, 0, 0);
 	live_clock_start(&poller->clock);
 	poller->now_ns = live_clock_now(&poller->clock, live_clock_ticks());
 	poller->look_ns = poller->now_ns;
@@ -405,6 +414,8 @@ int poller_start(struct poller *poller) {
 	int rc = pthread_create(&poller->thread, &attributes, run, poller);
 	pthread_attr_destroy(&attributes);
 	poller->started = rc == 0;
+	while (poller->started && sem_wait(&poller->ready) < 0)
+		; // a signal came
 	return -rc;
 }
 

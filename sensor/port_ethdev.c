@@ -391,8 +391,11 @@ static int make_device(const struct port_spec *spec, char *name, size_t name_byt
 
 static int open_device(struct port_ethdev *port, unsigned n_queues, char *error) {
 	const struct port_spec *spec = &port->port.spec;
+	struct port_xdp_sockets sockets;
 	char name[PORT_SPEC_BYTES];
 
+	if (spec->driver == PORT_AF_XDP)
+		port_xdp_look(&sockets);
 	int rc = make_device(spec, name, sizeof(name), error);
 	if (rc < 0)
 		return rc;
@@ -408,7 +411,11 @@ static int open_device(struct port_ethdev *port, unsigned n_queues, char *error)
 		);
 	port->opened = true;
 	port->port.in_if = (uint16_t)(port->id + 1);
-	return set_up(port, n_queues, error);
+	rc = set_up(port, n_queues, error);
+	// DPDK keeps to itself what a quiet reader can wait for.
+	if (rc == 0 && spec->driver == PORT_AF_XDP)
+		port->port.fd = port_xdp_new_socket(&sockets);
+	return rc;
 }
 
 struct port *port_ethdev_open(const struct port_spec *spec, unsigned n_queues, char *error) {

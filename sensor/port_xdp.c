@@ -40,6 +40,30 @@ static int try_queue(int fd, unsigned index, void *memory) {
 	return rc;
 }
 
+void port_xdp_look(struct port_xdp_sockets *sockets) {
+	for (int fd = 0; fd < PORT_XDP_MOST_FD; fd++) {
+		int domain = 0;
+		socklen_t length = sizeof(domain);
+		sockets->has[fd] = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0
+				   && domain == AF_XDP;
+	}
+}
+
+int port_xdp_new_socket(const struct port_xdp_sockets *before) {
+	struct port_xdp_sockets now;
+	int found = -1;
+
+	port_xdp_look(&now);
+	for (int fd = 0; fd < PORT_XDP_MOST_FD; fd++) {
+		if (!now.has[fd] || before->has[fd])
+			continue;
+		if (found >= 0)
+			return -1;
+		found = fd;
+	}
+	return found;
+}
+
 int port_xdp_try(const char *interface) {
 	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0)

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "eal.h"
 #include "filter_jit.h"
@@ -18,6 +20,7 @@
 enum {
 	EAL_MIB = 64,       // EAL's own, and its drivers'
 	EAL_QUEUE_MIB = 48, // of packet buffers
+	PREFAULT_NICE = 10,
 	SENSOR_MAX_QUEUES = SENSOR_MAX_PORTS * SENSOR_MAX_WORKERS,
 };
 
@@ -52,6 +55,8 @@ struct sensor {
 	bool started;
 	struct own_export own;
 	atomic_bool stop;
+	pthread_t prefaulter;
+	bool prefaults;
 };
 
 [[gnu::format(printf, 3, 4)]] static void
@@ -269,6 +274,15 @@ static void pin_worker(const struct sensor *sensor, unsigned i, bool begin) {
 	pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
 }
 
+static void *prefault(void *arg) {
+	struct sensor *sensor = arg;
+
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), PREFAULT_NICE);
+	for (unsigned i = 0; i < sensor->config.n_workers; i++)
+		worker_prefault(sensor->workers[i], &sensor->stop);
+	return NULL;
+}
+
 static int no_thread(int rc, char *error) {
 	snprintf(error, SENSOR_ERROR_BYTES, "a thread cannot be started: %s", strerror(-rc));
 	return rc;
@@ -299,6 +313,8 @@ int sensor_start(struct sensor *sensor, char *error) {
 		if (rc < 0)
 			return no_thread(rc, error);
 	}
+	// Without it memory comes as flows do.
+	sensor->prefaults = pthread_create(&sensor->prefaulter, NULL, prefault, sensor) == 0;
 	return 0;
 }
 
@@ -334,6 +350,9 @@ void sensor_stop(struct sensor *sensor) {
 		port_stop(sensor->ports[i].port);
 	// Release, with the acquire in the pollers: they find the ports stopped.
 	atomic_store_explicit(&sensor->stop, true, memory_order_release);
+	if (sensor->prefaults)
+		pthread_join(sensor->prefaulter, NULL);
+	sensor->prefaults = false;
 	for (unsigned i = 0; i < sensor->n_pollers; i++)
 		poller_join(sensor->pollers[i]);
 	for (unsigned i = 0; i < sensor->config.n_workers; i++)

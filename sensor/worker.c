@@ -28,6 +28,7 @@ enum {
 #define MARK_EVERY_NS (1 * NS_PER_MS)
 
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
+#define PREFAULT_BYTES ((size_t)2 << 20)
 
 struct worker {
 	struct flow_cache *cache;
@@ -153,6 +154,20 @@ void worker_free(struct worker *worker) {
 	ring_free(worker->records);
 	ring_free(worker->bursts);
 	free(worker);
+}
+
+void worker_prefault(struct worker *worker, const atomic_bool *stop) {
+	char *memory = worker->memory;
+
+	// In parts, so that the worker's own faults do not wait for all of it. Where the kernel
+	// knows no such advice (before 5.14), pages come as they are needed.
+	for (size_t at = 0; at < worker->cache_bytes; at += PREFAULT_BYTES) {
+		size_t n = RTE_MIN(worker->cache_bytes - at, PREFAULT_BYTES);
+		// Relaxed: late is soon enough.
+		if (atomic_load_explicit(stop, memory_order_relaxed)
+		    || madvise(memory + at, n, MADV_POPULATE_WRITE) < 0)
+			return;
+	}
 }
 
 struct flow_cache *worker_cache(struct worker *worker) {

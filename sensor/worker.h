@@ -13,6 +13,7 @@
 
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -48,6 +49,10 @@ struct worker;
 // there are too few.
 [[nodiscard]] struct worker *worker_new_in_hugepages(const struct flow_cache_config *config);
 void worker_free(struct worker *worker);
+
+// Has the kernel give the cache's memory now rather than flow by flow: the first packets of new
+// flows would wait for it. From any thread, while the worker works; ends early when `stop` is set.
+void worker_prefault(struct worker *worker, const atomic_bool *stop);
 
 struct flow_cache *worker_cache(struct worker *worker);
 struct ring *worker_records(struct worker *worker);
