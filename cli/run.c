@@ -1,6 +1,7 @@
 // weir run: packets of ports in, flow records out, until it is stopped.
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 #include "sinks.h"
 
 enum {
-	FLUSH_S = 3,                   // to export what the cache holds at the end
+	FLUSH_S = 2,                   // to export what the cache holds at the end
 	LEAST_RECORDS_A_DATAGRAM = 12, // of IPv6; of IPv4 some 24
 };
 
@@ -302,13 +303,23 @@ static void hurry(struct session *session) {
 }
 
 static void finish(struct session *session) {
+	time_ns_t begun_ns = monotonic_ns();
 	struct ledger ledger;
+	char message[128];
 
 	hurry(session);
 	live_server_close(session->live);
 	sensor_stop(session->sensor);
 	exporter_join(session->exporter);
 	sensor_ledger(session->sensor, &ledger);
+	snprintf(
+		message,
+		sizeof(message),
+		"stopped within %.1f s; %" PRIu64 " flows were running",
+		(double)(monotonic_ns() - begun_ns) / 1e9,
+		ledger.records[FLOW_END_FORCED]
+	);
+	say(message);
 	lateness_read(&session->lateness, &ledger.lateness);
 	sinks_report(&session->sinks, &ledger, session->options.ledger, "sensor");
 }
