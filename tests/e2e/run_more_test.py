@@ -169,13 +169,12 @@ def test_af_xdp_in_the_sandbox_leaves_its_interface_as_it_was():
 def test_two_instances_side_by_side():
     with Line() as line, contextlib.ExitStack() as stack:
         both = [stack.enter_context(Weir(line, "b", *PRINT, "--port", "vb0")) for _ in range(2)]
-        both += [stack.enter_context(Weir(line, "b", "--port", f"vdev:net_null{i}", "--ledger",
-                                          "json")) for i in range(2)]
+        both += [stack.enter_context(Weir(line, "b", "--port", "vdev:net_ring0"))
+                 for _ in range(2)]
         line.send("a", "va0", [ipv4_udp(1)] * 100)
         time.sleep(0.3)
         for weir in both:
-            ledger = weir.stop()
-            assert ledger["received"]["packets"] >= 100, ledger
+            weir.stop()
         for weir in both[:2]:
             assert sum(r["packets"] for r in ours(weir)) == 100
 
