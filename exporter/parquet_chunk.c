@@ -9,6 +9,7 @@
 enum {
 	PAGE_ROWS = 1 << 17,
 	NARROW_VALUES = 1 << 16,
+	COUNT_BITS = 32,
 	LEVEL_BYTES = 4, // the length before definition levels
 };
 
@@ -217,6 +218,34 @@ put_entry(struct parquet_pages *pages, struct parquet_chunk *chunk, const char *
 	widen_range(chunk, text, n);
 }
 
+// Puts the ranks that occur into `moves`: the most frequent first, so that most indexes are small
+// and share their upper octets; of about the same frequency in ascending order, so that neighbours
+// share the begin of their text. Returns how many there are, or -ENOMEM.
+static int
+order_entries(struct parquet_pages *pages, const uint32_t *ranks, uint32_t n, uint32_t n_ranks) {
+	uint32_t begins[COUNT_BITS + 1] = {0}, begin = 0;
+
+	if (!parquet_resize(&pages->remap, n_ranks, sizeof(*pages->remap))
+	    || !parquet_resize(&pages->moves, n_ranks, sizeof(*pages->moves)))
+		return -ENOMEM;
+	uint32_t *counts = pages->remap;
+	memset(counts, 0, n_ranks * sizeof(*counts));
+	for (uint32_t i = 0; i < n; i++)
+		counts[ranks[i]]++;
+	for (uint32_t rank = 0; rank < n_ranks; rank++)
+		if (counts[rank] != 0)
+			begins[parquet_width(counts[rank])]++;
+	for (unsigned bits = COUNT_BITS; bits > 0; bits--) {
+		uint32_t of_bits = begins[bits];
+		begins[bits] = begin;
+		begin += of_bits;
+	}
+	for (uint32_t rank = 0; rank < n_ranks; rank++)
+		if (counts[rank] != 0)
+			pages->moves[begins[parquet_width(counts[rank])]++] = rank;
+	return (int)begin;
+}
+
 static int put_address_column(
 	struct parquet_pages *pages,
 	const struct parquet_rows *rows,
@@ -227,27 +256,21 @@ static int put_address_column(
 ) {
 	uint32_t n_ranks = which < ADDRESS_SRC_MAC ? rows->ip.n : rows->mac.n;
 	const uint32_t *ranks = rows->address[which];
-	uint32_t n = 0;
 
-	if (n_ranks > pages->remap_size) {
-		if (!parquet_resize(&pages->remap, n_ranks, sizeof(*pages->remap)))
-			return -ENOMEM;
-		pages->remap_size = n_ranks;
-	}
-	memset(pages->remap, 0, n_ranks * sizeof(*pages->remap));
-	for (uint32_t i = 0; i < rows->n; i++)
-		pages->remap[ranks[i]] = 1;
+	int rc = order_entries(pages, ranks, rows->n, n_ranks);
+	if (rc < 0)
+		return rc;
+	uint32_t n = (uint32_t)rc;
 	byte_buffer_reset(&pages->raw);
-	for (uint32_t rank = 0; rank < n_ranks; rank++) {
+	for (uint32_t i = 0; i < n; i++) {
 		char text[ADDRESS_TEXT_BYTES];
-		if (pages->remap[rank] == 0)
-			continue;
+		uint32_t rank = pages->moves[i];
 		put_entry(pages, chunk, text, parquet_rows_text(rows, which, rank, text));
-		pages->remap[rank] = n++;
+		pages->remap[rank] = i;
 	}
 	for (uint32_t i = 0; i < rows->n; i++)
 		pages->indexes[i] = pages->remap[ranks[i]];
-	int rc = put_dictionary_page(pages, n, out, chunk);
+	rc = put_dictionary_page(pages, n, out, chunk);
 	if (rc != 0)
 		return rc;
 	return put_data_pages(pages, rows, NULL, offset, out, chunk);

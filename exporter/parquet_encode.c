@@ -30,19 +30,6 @@ void parquet_encode_plain(
 	out->n += n * value_bytes;
 }
 
-void parquet_encode_split(
-	struct byte_buffer *out, const int64_t *values, size_t n, unsigned value_bytes
-) {
-	if (!byte_buffer_reserve(out, n * value_bytes))
-		return;
-	for (unsigned b = 0; b < value_bytes; b++) {
-		uint8_t *at = out->bytes + out->n;
-		for (size_t i = 0; i < n; i++)
-			at[i] = (uint8_t)((uint64_t)values[i] >> 8 * b);
-		out->n += n;
-	}
-}
-
 // Packs `n` values of `width` bits, lowest bit first, into n * width / 8 octets; n * width is a
 // multiple of 8. Up to 8 octets behind them are overwritten.
 static uint8_t *pack32(uint8_t *at, const uint32_t *values, size_t n, unsigned width) {

@@ -1,6 +1,7 @@
 // Parquet's encodings of values, writing (github.com/apache/parquet-format, Encodings.md):
 // PLAIN, the hybrid of run lengths and packed bits that indexes into a dictionary and
-// definition levels are in, DELTA_BINARY_PACKED and BYTE_STREAM_SPLIT.
+// definition levels are in, and DELTA_BINARY_PACKED. BYTE_STREAM_SPLIT would make numbers smaller
+// by 5 to 10 %, but DuckDB (1.5) does not read it of integers.
 //
 // Widths may be wider than the values need: a width of whole octets takes more room, and lets
 // zstd see values that repeat, which it cannot where they begin at any bit.
@@ -19,7 +20,6 @@ enum parquet_encoding { // as the format numbers them
 	PARQUET_RLE = 3,
 	PARQUET_DELTA_BINARY_PACKED = 5,
 	PARQUET_RLE_DICTIONARY = 8,
-	PARQUET_BYTE_STREAM_SPLIT = 9,
 };
 
 // Bits that `max` needs, at least 1: not every reader likes none.
@@ -27,11 +27,6 @@ unsigned parquet_width(uint64_t max);
 
 // Octets of a value in PLAIN: 4 or 8; of the value as much is kept.
 void parquet_encode_plain(
-	struct byte_buffer *out, const int64_t *values, size_t n, unsigned value_bytes
-);
-
-// BYTE_STREAM_SPLIT: all lowest octets, then all second ones, and so on.
-void parquet_encode_split(
 	struct byte_buffer *out, const int64_t *values, size_t n, unsigned value_bytes
 );
 

@@ -12,7 +12,7 @@
 #include "value_table.h"
 
 enum {
-	PARQUET_ENCODINGS = PARQUET_BYTE_STREAM_SPLIT + 1,
+	PARQUET_ENCODINGS = PARQUET_RLE_DICTIONARY + 1,
 };
 
 enum parquet_wide { // columns of 64 bits
@@ -106,12 +106,13 @@ struct parquet_pages {
 	int64_t *entries;    // of the dictionary
 	uint32_t *indexes;   // into it, of each value
 	uint32_t *levels;    // of a page's rows
-	uint32_t *remap;     // index of each address, or NOT_USED
+	uint32_t *remap;     // index of each address
+	uint32_t *moves;     // of making a dictionary
 	uint32_t n_entries;
 	int64_t min, max;  // of the numbers
 	uint64_t *sorting; // of the dictionary
 	uint32_t *moves;
-	uint32_t size, remap_size;
+	uint32_t size;
 };
 
 // Compresses `raw` into `packed`. -ENOMEM.

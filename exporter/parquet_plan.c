@@ -41,9 +41,6 @@ void parquet_plan_put(
 	case PARQUET_DELTA_BINARY_PACKED:
 		parquet_encode_delta(raw, pages->numbers + from, n, plan->align);
 		break;
-	case PARQUET_BYTE_STREAM_SPLIT:
-		parquet_encode_split(raw, pages->numbers + from, n, value_bytes);
-		break;
 	default:
 		parquet_encode_plain(raw, pages->numbers + from, n, value_bytes);
 		break;
