@@ -46,7 +46,7 @@ enum archive_option_id {
 
 #define ARCHIVE_OPTIONS_HELP                                                                       \
 	"      --archive DIR           keep all records in Parquet files there\n"                  \
-	"      --archive-rotate T[,S]  a file at most this long, and this large  [1h,1GiB]\n"      \
+	"      --archive-rotate T[,S]  a file spans this time and size at most  [1h,1GiB]\n"       \
 	"      --archive-flush TIME    records are in a file after this time  [5s]\n"              \
 	"      --archive-sync WHEN     wait for the disk: none, close, flush  [flush]\n"           \
 	"      --archive-level N       zstd, 1 (fast) to 19 (small)  [3]\n"                        \

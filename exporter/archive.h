@@ -54,6 +54,7 @@ struct archive_config {
 	uint32_t queue_records; // that wait in memory, a power of two
 	uint32_t batch_records; // of a row group that is flushed
 	uint32_t group_records; // of one of a closed file
+	bool no_copies;         // files are closed in place
 	time_ns_t retry_ns;
 	time_ns_t patience_ns; // of a replay with a disk that fails
 };

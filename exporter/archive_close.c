@@ -11,13 +11,13 @@
 #include <unistd.h>
 
 #define RETAIN_EVERY_NS (60 * NS_PER_S)
-#define RETRY_NS (10 * NS_PER_S)
 // When weir ends. Some 2 s.
 #define HURRY_RECORDS 2000000
 
 enum {
 	NICE = 15,
-	MANY_JOBS = 3, // then files come faster than they can be copied
+	MANY_JOBS = 3,     // then files come faster than they can be copied
+	RETRY_FACTOR = 10, // of the time between tries to flush: each reads the whole file
 };
 
 int archive_closer_init(struct archive_closer *closer) {
@@ -176,7 +176,7 @@ static bool wait_until(struct archive_closer *closer, time_ns_t until_ns) {
 // sight.
 static void persist(struct archive *archive, const struct archive_job *job, bool in_place) {
 	struct archive_closer *closer = &archive->closer;
-	time_ns_t retry_ns = archive->config.retry_ns > 0 ? archive->config.retry_ns : RETRY_NS;
+	time_ns_t retry_ns = archive->config.retry_ns * RETRY_FACTOR;
 
 	while (!do_job(archive, job, in_place)) {
 		retain(archive); // may make room
@@ -208,7 +208,10 @@ static void *run(void *arg) {
 		if (job == NULL && closing)
 			break;
 		if (job != NULL)
-			persist(archive, job, n_jobs > MANY_JOBS && !job->recovered);
+			persist(archive,
+				job,
+				archive->config.no_copies || (n_jobs > MANY_JOBS && !job->recovered)
+			);
 		free(job);
 	}
 	return NULL;

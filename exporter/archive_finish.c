@@ -34,6 +34,7 @@ struct finish {
 	uint32_t sampling_rate;
 	struct archive_sum sum; // of the row groups that are good
 	uint64_t damaged;
+	bool named; // the closed file has its name
 };
 
 static int fail(const struct finish *finish, int rc, const char *what, const char *path) {
@@ -137,11 +138,12 @@ static int sync_file(const struct finish *finish, int fd, const char *path) {
 }
 
 // The closed file takes its name. From here on it stands, whatever else fails.
-static int take_name(const struct finish *finish, const char *from) {
+static int take_name(struct finish *finish, const char *from) {
 	const struct archive_place *place = finish->place;
 
 	if (place->io->rename(place->dir_fd, from, finish->path) < 0)
 		return fail(finish, -errno, "rename", from);
+	finish->named = true;
 	if (place->sync == ARCHIVE_SYNC_NONE)
 		return 0;
 	int rc = archive_io_sync_folder(place->io, place->dir_fd, finish->path);
@@ -331,18 +333,24 @@ static int finish_in_place(struct finish *finish, struct archive_finished *finis
 	return remove_file(finish, finish->notes);
 }
 
-// Whether the closed file is there, and whole. Where nothing is synced and the power fails, its
-// name may be on the disk before what it names.
-static bool is_closed(const struct finish *finish) {
+// 1 where the closed file is there, and whole, 0 where not, or a negative errno. Where nothing is
+// synced and the power fails, its name may be on the disk before what it names.
+static int is_closed(const struct finish *finish, struct archive_finished *finished) {
 	char why[PARQUET_ERROR_BYTES];
+	struct stat status;
 	int fd = finish->place->io->open(finish->place->dir_fd, finish->path, O_RDONLY, 0);
 
 	if (fd < 0)
-		return false;
+		return errno == ENOENT ? 0 : fail(finish, -errno, "open", finish->path);
 	struct parquet_reader *reader = parquet_reader_open(fd, why);
+	int rc = reader != NULL ? 1 : errno == EBADMSG ? 0 : -errno;
+	if (rc == 1 && fstat(fd, &status) == 0) {
+		finished->records = parquet_reader_rows(reader);
+		finished->bytes = (uint64_t)status.st_size;
+	}
 	parquet_reader_close(reader);
 	close(fd);
-	return reader != NULL;
+	return rc < 0 ? fail(finish, rc, "read", finish->path) : rc;
 }
 
 static int remove_rest(const struct finish *finish) {
@@ -353,29 +361,56 @@ static int remove_rest(const struct finish *finish) {
 	return rc < 0 ? rc : remove_file(finish, finish->notes);
 }
 
+// Opens the part and takes from it what is good. Where one of the two files is not there, nothing
+// is: the notes are made first and removed last.
 static int open_part(struct finish *finish) {
+	struct stat status;
+
+	int rc = read_text(finish);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
 	finish->fd = finish->place->io->open(finish->place->dir_fd, finish->part, O_RDONLY, 0);
-	if (finish->fd < 0)
+	if (finish->fd < 0 && errno != ENOENT)
 		return fail(finish, -errno, "open", finish->part);
+	finish->error[0] = '\0';
+	if (finish->fd < 0) {
+		if (finish->text.n > 0)
+			archive_error(finish->error, 0, "%s is gone", finish->part);
+		return 0;
+	}
+	if (rc == -ENOENT && fstat(finish->fd, &status) == 0
+	    && status.st_size > PARQUET_MAGIC_BYTES)
+		archive_error(
+			finish->error,
+			0,
+			"%s: %lld octets without notes are removed",
+			finish->part,
+			(long long)status.st_size
+		);
 	finish->writer = parquet_writer_new(&(struct parquet_writer_config){.level = 1});
 	if (finish->writer == NULL)
 		return fail(finish, -errno, "close", finish->part);
-	int rc = read_text(finish);
-	return rc < 0 ? rc : restore(finish);
+	return restore(finish);
+}
+
+// An earlier try came as far as the name, and maybe not to the disk's knowing it.
+static int finish_closed(const struct finish *finish) {
+	const struct archive_place *place = finish->place;
+
+	if (place->sync != ARCHIVE_SYNC_NONE) {
+		int rc = archive_io_sync_folder(place->io, place->dir_fd, finish->path);
+		if (rc < 0)
+			return fail(finish, rc, "sync the folder of", finish->path);
+	}
+	return remove_rest(finish);
 }
 
 static int finish_part(struct finish *finish, struct archive_finished *finished) {
-	if (is_closed(finish)) {
-		// An earlier try came as far as its name, and maybe not to the disk's knowing it.
-		int rc = finish->place->sync == ARCHIVE_SYNC_NONE
-				 ? 0
-				 : archive_io_sync_folder(
-					 finish->place->io, finish->place->dir_fd, finish->path
-				 );
-		return rc < 0 ? fail(finish, rc, "sync the folder of", finish->path)
-			      : remove_rest(finish);
-	}
-	int rc = open_part(finish);
+	int rc = is_closed(finish, finished);
+
+	if (rc != 0)
+		return rc < 0 ? rc : finish_closed(finish);
+	rc = open_part(finish);
 	if (rc < 0)
 		return rc;
 	finished->damaged = finish->damaged;
@@ -386,7 +421,7 @@ static int finish_part(struct finish *finish, struct archive_finished *finished)
 	if (rc < 0)
 		return rc;
 	rc = finish->config->in_place ? -ECANCELED : finish_by_copy(finish, finished);
-	if (rc == 0 || is_closed(finish))
+	if (rc == 0 || finish->named)
 		return rc;
 	// Without room for a copy there may be some for a footer, and what cannot be read now may
 	// be one day.
