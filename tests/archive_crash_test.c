@@ -25,6 +25,7 @@ enum {
 	MAX_CALLS = 2000,
 };
 
+// Archived, or given up.
 static void wait_for_archived(const struct archive *archive, uint64_t n) {
 	struct archive_stats stats;
 

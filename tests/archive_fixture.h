@@ -60,6 +60,9 @@ void fixture_recover(const char *dir, struct archive_stats *stats);
 // Adds records `first` to `first + n - 1`.
 void fixture_add(struct archive *archive, uint32_t first, uint32_t n, time_ns_t now_ns);
 
+// Until `n` records are archived.
+struct archive_stats fixture_wait(const struct archive *archive, uint64_t n);
+
 struct found {
 	uint64_t records, files, open, others; // others: files that are neither
 	uint8_t seen[FIXTURE_MAX_RECORDS];     // how often
