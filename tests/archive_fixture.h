@@ -34,11 +34,11 @@ enum fault_call {
 extern const char *const fault_names[FAULT_CALLS];
 
 struct faults {
-	unsigned calls; // one bit for each fault_call that counts
-	uint64_t from;  // the first call that fails, from 1 on; 0 = none does
-	uint64_t n;     // how many fail
-	int error;      // errno
-	bool half;      // a write that fails has written half
+	unsigned calls;      // one bit for each fault_call that counts
+	uint64_t from;       // the first call that fails, from 1 on; 0 = none does
+	_Atomic(uint64_t) n; // how many fail
+	int error;           // errno
+	bool half;           // a write that fails has written half
 	bool short_writes;
 	void (*at)(void);        // instead of failing
 	_Atomic(uint64_t) count; // calls so far
