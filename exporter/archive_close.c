@@ -4,6 +4,7 @@
 #include "archive_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -55,7 +56,7 @@ int archive_closer_add(struct archive_closer *closer, const char *path, bool rec
 
 	if (job == NULL)
 		return -ENOMEM;
-	strcpy(job->path, path);
+	snprintf(job->path, sizeof(job->path), "%s", path);
 	job->recovered = recovered;
 	pthread_mutex_lock(&closer->lock);
 	put_last(closer, job);

@@ -104,7 +104,7 @@ static int make_writer(struct copy *copy) {
 
 static int write_copy(struct copy *copy) {
 	struct finish *finish = copy->finish;
-	struct parquet_bytes footer;
+	struct parquet_bytes footer = {0};
 	int rc = make_room(copy);
 
 	if (rc == 0)
