@@ -194,6 +194,17 @@ static void persist(struct archive *archive, const struct archive_job *job, bool
 	}
 }
 
+// Whether a file is to be closed without a copy: when there is no time for one.
+static bool is_in_haste(
+	const struct archive *archive, const struct archive_job *job, unsigned n_jobs, bool closing
+) {
+	if (archive->config.no_copies)
+		return true;
+	if (closing && !archive->config.wait)
+		return n_jobs > 1;
+	return n_jobs > MANY_JOBS && !job->recovered;
+}
+
 static void *run(void *arg) {
 	struct archive *archive = arg;
 	struct archive_closer *closer = &archive->closer;
@@ -209,10 +220,7 @@ static void *run(void *arg) {
 		if (job == NULL && closing)
 			break;
 		if (job != NULL)
-			persist(archive,
-				job,
-				archive->config.no_copies || (n_jobs > MANY_JOBS && !job->recovered)
-			);
+			persist(archive, job, is_in_haste(archive, job, n_jobs, closing));
 		free(job);
 	}
 	return NULL;
