@@ -28,6 +28,8 @@ struct sinks_config {
 	uint32_t datagrams_per_s; // 0 = no limit
 	bool wait;                // for a socket that is full
 	enum print_format print;
+	FILE *print_to; // NULL = standard output; stays the caller's
+	const char *print_name; // of `print_to`
 	// Called with one line for each thing that went wrong.
 	void (*on_complaint)(const char *message, void *arg);
 	void *arg;
@@ -47,6 +49,9 @@ void sinks_close(struct sinks *sinks);
 // Fills in what became of the records at each sink, `n` of them, which is n_collectors + 1 at
 // most. Says nothing.
 void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned *n);
+
+// Complains of what the sinks lost. `ended` as below.
+void sinks_complain(const struct sinks *sinks, const char *ended);
 
 // Complains of what the sinks lost, and prints and checks the whole ledger, which is given
 // without its sinks. It goes to standard output, or to standard error where that carries the

@@ -9,6 +9,7 @@
 enum {
 	PAGE_ROWS = 1 << 17,
 	NARROW_VALUES = 1 << 16,
+	COUNT_BITS = 32,
 	LEVEL_BYTES = 4, // the length before definition levels
 };
 
@@ -27,7 +28,6 @@ void parquet_pages_done(struct parquet_pages *pages) {
 	ZSTD_freeCCtx(pages->zstd);
 	byte_buffer_done(&pages->raw);
 	byte_buffer_done(&pages->packed);
-	byte_buffer_done(&pages->trial);
 	value_table_done(&pages->values);
 	free(pages->number_of);
 	free(pages->numbers);
@@ -35,10 +35,12 @@ void parquet_pages_done(struct parquet_pages *pages) {
 	free(pages->remap);
 	free(pages->levels);
 	free(pages->entries);
+	free(pages->sorting);
+	free(pages->moves);
 	*pages = (struct parquet_pages){0};
 }
 
-static bool resize(void *array, size_t n, size_t value_bytes) {
+bool parquet_resize(void *array, size_t n, size_t value_bytes) {
 	void **pointer = array, *grown = realloc(*pointer, n * value_bytes);
 	if (grown == NULL)
 		return false;
@@ -49,15 +51,14 @@ static bool resize(void *array, size_t n, size_t value_bytes) {
 static int make_room(struct parquet_pages *pages, uint32_t n) {
 	if (n <= pages->size)
 		return 0;
-	if (!resize(&pages->numbers, n, sizeof(*pages->numbers))
-	    || !resize(&pages->indexes, n, sizeof(*pages->indexes)))
+	if (!parquet_resize(&pages->numbers, n, sizeof(*pages->numbers))
+	    || !parquet_resize(&pages->indexes, n, sizeof(*pages->indexes)))
 		return -ENOMEM;
 	pages->size = n;
 	return 0;
 }
 
-// Compresses `raw` into `packed`.
-static int pack(struct parquet_pages *pages) {
+int parquet_pages_pack(struct parquet_pages *pages) {
 	struct byte_buffer *packed = &pages->packed;
 	size_t bound = ZSTD_compressBound(pages->raw.n);
 
@@ -80,7 +81,7 @@ static int put_page(
 	struct parquet_chunk *chunk
 ) {
 	size_t begin = out->n;
-	int rc = pack(pages);
+	int rc = parquet_pages_pack(pages);
 
 	if (rc != 0)
 		return rc;
@@ -119,65 +120,64 @@ static void put_levels(
 	memcpy(raw->bytes + begin, &bytes, sizeof(bytes));
 }
 
-// How the values of a column stand in its data pages.
-struct plan {
-	enum parquet_encoding encoding;
-	unsigned width; // of an index
-	unsigned align; // of deltas
-	unsigned value_bytes;
-};
+// Rows of the page that begins at `row`. One ends where the order of the rows changes, since what
+// encoding is best changes with it.
+static uint32_t page_rows(const struct parquet_rows *rows, uint32_t row) {
+	uint32_t end = row < rows->n_instant ? rows->n_instant : rows->n;
+	return end - row < PAGE_ROWS ? end - row : PAGE_ROWS;
+}
 
-static void
-put_values(struct parquet_pages *pages, const struct plan *plan, uint32_t from, uint32_t n) {
-	struct byte_buffer *raw = &pages->raw;
+static uint32_t
+count_values(const struct parquet_chunk *chunk, const uint8_t *valid, uint32_t row, uint32_t n) {
+	uint32_t n_values = 0;
 
-	switch (plan->encoding) {
-	case PARQUET_RLE_DICTIONARY:
-		byte_buffer_put8(raw, (uint8_t)plan->width);
-		parquet_encode_hybrid(raw, pages->indexes + from, n, plan->width);
-		break;
-	case PARQUET_DELTA_BINARY_PACKED:
-		parquet_encode_delta(raw, pages->numbers + from, n, plan->align);
-		break;
-	default:
-		parquet_encode_plain(raw, pages->numbers + from, n, plan->value_bytes);
-		break;
-	}
+	if (valid == NULL)
+		return chunk->n_null == 0 ? n : 0;
+	for (uint32_t i = 0; i < n; i++)
+		n_values += valid[row + i];
+	return n_values;
 }
 
 // The data pages. `valid` is NULL where all rows have a value or none has.
 static int put_data_pages(
 	struct parquet_pages *pages,
-	const struct plan *plan,
+	const struct parquet_rows *rows,
 	const uint8_t *valid,
 	uint64_t offset,
 	struct byte_buffer *out,
 	struct parquet_chunk *chunk
 ) {
+	unsigned value_bytes = flow_columns[chunk->column].type == COLUMN_INT32 ? 4 : 8;
 	uint32_t from = 0; // values done
 
-	chunk->encoding = plan->encoding;
-	chunk->data_offset = offset;
-	for (uint32_t row = 0; row < chunk->n_rows; row += PAGE_ROWS) {
-		uint32_t n = chunk->n_rows - row < PAGE_ROWS ? chunk->n_rows - row : PAGE_ROWS;
-		struct parquet_page page = {.n_values = n, .encoding = plan->encoding};
-		uint32_t n_values;
+	chunk->data_offset = offset + chunk->bytes;
+	for (uint32_t row = 0, n; row < rows->n; row += n) {
+		struct parquet_plan plan = {PARQUET_PLAIN, 1};
+		n = page_rows(rows, row);
+		uint32_t n_values = count_values(chunk, valid, row, n);
+		if (n_values != 0) {
+			int64_t rc = parquet_plan_choose(
+				pages,
+				chunk->dictionary ? parquet_index_plans : parquet_number_plans,
+				chunk->dictionary ? 2 : 3,
+				value_bytes,
+				from,
+				n_values,
+				&plan
+			);
+			if (rc < 0)
+				return (int)rc;
+		}
+		struct parquet_page page = {.n_values = n, .encoding = plan.encoding};
 		byte_buffer_reset(&pages->raw);
 		if (flow_columns[chunk->column].optional)
 			put_levels(pages, chunk, valid == NULL ? NULL : valid + row, n);
-		if (valid == NULL) {
-			n_values = chunk->n_null == 0 ? n : 0;
-		} else {
-			n_values = 0;
-			for (uint32_t i = 0; i < n; i++)
-				n_values += valid[row + i];
-		}
-		put_values(pages, plan, from, n_values);
+		parquet_plan_put(pages, &plan, value_bytes, from, n_values);
 		from += n_values;
 		int rc = put_page(pages, &page, out, chunk);
 		if (rc != 0)
 			return rc;
-		chunk->n_pages++;
+		chunk->n_pages[plan.encoding]++;
 	}
 	return 0;
 }
@@ -192,6 +192,7 @@ static int put_dictionary_page(
 	struct parquet_page page = {.dictionary = true, .n_values = n, .encoding = PARQUET_PLAIN};
 
 	chunk->dictionary = true;
+	pages->n_entries = n;
 	return put_page(pages, &page, out, chunk);
 }
 
@@ -217,6 +218,34 @@ put_entry(struct parquet_pages *pages, struct parquet_chunk *chunk, const char *
 	widen_range(chunk, text, n);
 }
 
+// Puts the ranks that occur into `moves`: the most frequent first, so that most indexes are small
+// and share their upper octets; of about the same frequency in ascending order, so that neighbours
+// share the begin of their text. Returns how many there are, or -ENOMEM.
+static int
+order_entries(struct parquet_pages *pages, const uint32_t *ranks, uint32_t n, uint32_t n_ranks) {
+	uint32_t begins[COUNT_BITS + 1] = {0}, begin = 0;
+
+	if (!parquet_resize(&pages->remap, n_ranks, sizeof(*pages->remap))
+	    || !parquet_resize(&pages->moves, n_ranks, sizeof(*pages->moves)))
+		return -ENOMEM;
+	uint32_t *counts = pages->remap;
+	memset(counts, 0, n_ranks * sizeof(*counts));
+	for (uint32_t i = 0; i < n; i++)
+		counts[ranks[i]]++;
+	for (uint32_t rank = 0; rank < n_ranks; rank++)
+		if (counts[rank] != 0)
+			begins[parquet_width(counts[rank])]++;
+	for (unsigned bits = COUNT_BITS; bits > 0; bits--) {
+		uint32_t of_bits = begins[bits];
+		begins[bits] = begin;
+		begin += of_bits;
+	}
+	for (uint32_t rank = 0; rank < n_ranks; rank++)
+		if (counts[rank] != 0)
+			pages->moves[begins[parquet_width(counts[rank])]++] = rank;
+	return (int)begin;
+}
+
 static int put_address_column(
 	struct parquet_pages *pages,
 	const struct parquet_rows *rows,
@@ -227,31 +256,24 @@ static int put_address_column(
 ) {
 	uint32_t n_ranks = which < ADDRESS_SRC_MAC ? rows->ip.n : rows->mac.n;
 	const uint32_t *ranks = rows->address[which];
-	uint32_t n = 0;
 
-	if (n_ranks > pages->remap_size) {
-		if (!resize(&pages->remap, n_ranks, sizeof(*pages->remap)))
-			return -ENOMEM;
-		pages->remap_size = n_ranks;
-	}
-	memset(pages->remap, 0, n_ranks * sizeof(*pages->remap));
-	for (uint32_t i = 0; i < rows->n; i++)
-		pages->remap[ranks[i]] = 1;
+	int rc = order_entries(pages, ranks, rows->n, n_ranks);
+	if (rc < 0)
+		return rc;
+	uint32_t n = (uint32_t)rc;
 	byte_buffer_reset(&pages->raw);
-	for (uint32_t rank = 0; rank < n_ranks; rank++) {
+	for (uint32_t i = 0; i < n; i++) {
 		char text[ADDRESS_TEXT_BYTES];
-		if (pages->remap[rank] == 0)
-			continue;
+		uint32_t rank = pages->moves[i];
 		put_entry(pages, chunk, text, parquet_rows_text(rows, which, rank, text));
-		pages->remap[rank] = n++;
+		pages->remap[rank] = i;
 	}
 	for (uint32_t i = 0; i < rows->n; i++)
 		pages->indexes[i] = pages->remap[ranks[i]];
-	int rc = put_dictionary_page(pages, n, out, chunk);
+	rc = put_dictionary_page(pages, n, out, chunk);
 	if (rc != 0)
 		return rc;
-	struct plan plan = {.encoding = PARQUET_RLE_DICTIONARY, .width = parquet_width(n - 1)};
-	return put_data_pages(pages, &plan, NULL, offset + chunk->bytes, out, chunk);
+	return put_data_pages(pages, rows, NULL, offset, out, chunk);
 }
 
 static int put_sampler_column(
@@ -262,14 +284,11 @@ static int put_sampler_column(
 	struct byte_buffer *out,
 	struct parquet_chunk *chunk
 ) {
-	struct plan plan = {.encoding = PARQUET_PLAIN};
-	bool known = source->sampler_address != NULL;
 	int rc = 0;
 
 	memset(pages->indexes, 0, rows->n * sizeof(*pages->indexes));
-	if (known) {
+	if (source->sampler_address != NULL) {
 		const char *text = source->sampler_address;
-		plan = (struct plan){.encoding = PARQUET_RLE_DICTIONARY, .width = 1};
 		byte_buffer_reset(&pages->raw);
 		put_entry(pages, chunk, text, (unsigned)strlen(text));
 		rc = put_dictionary_page(pages, 1, out, chunk);
@@ -277,121 +296,8 @@ static int put_sampler_column(
 		chunk->n_null = rows->n;
 	}
 	if (rc == 0)
-		rc = put_data_pages(pages, &plan, NULL, offset + chunk->bytes, out, chunk);
+		rc = put_data_pages(pages, rows, NULL, offset, out, chunk);
 	return rc;
-}
-
-// Where the numbers of a column are.
-struct origin {
-	bool wide;
-	unsigned which;
-};
-
-static const struct origin origins[FLOW_COLUMN_COUNT] = {
-	[COLUMN_TIME_FLOW_START_NS] = {true, WIDE_START},
-	[COLUMN_TIME_FLOW_END_NS] = {true, WIDE_END},
-	[COLUMN_PROTO] = {false, NARROW_PROTO},
-	[COLUMN_SRC_PORT] = {false, NARROW_SRC_PORT},
-	[COLUMN_DST_PORT] = {false, NARROW_DST_PORT},
-	[COLUMN_BYTES] = {true, WIDE_BYTES},
-	[COLUMN_PACKETS] = {true, WIDE_PACKETS},
-	[COLUMN_TCP_FLAGS] = {false, NARROW_TCP_FLAGS},
-	[COLUMN_IP_TOS] = {false, NARROW_TOS},
-	[COLUMN_IN_IF] = {false, NARROW_IF},
-	[COLUMN_OUT_IF] = {false, NARROW_IF},
-	[COLUMN_VLAN_ID] = {false, NARROW_VLAN},
-	[COLUMN_INNER_VLAN_ID] = {false, NARROW_INNER_VLAN},
-	[COLUMN_ICMP_TYPE] = {false, NARROW_ICMP},
-	[COLUMN_ICMP_CODE] = {false, NARROW_ICMP},
-	[COLUMN_ETYPE] = {false, NARROW_ETYPE},
-	[COLUMN_IP_TTL] = {false, NARROW_TTL},
-	[COLUMN_IP_TTL_MAX] = {false, NARROW_TTL_MAX},
-	[COLUMN_FLOW_END_REASON] = {false, NARROW_END},
-};
-
-static uint32_t take_numbers(
-	struct parquet_pages *pages,
-	const struct parquet_rows *rows,
-	const struct flow_source *source,
-	enum flow_column column
-) {
-	const struct origin *origin = &origins[column];
-	int64_t *numbers = pages->numbers;
-	uint32_t n = rows->n;
-
-	if (column == COLUMN_SAMPLING_RATE) {
-		for (uint32_t i = 0; i < n; i++)
-			numbers[i] = source->sampling_rate;
-	} else if (flow_columns[column].optional) {
-		n = 0;
-		for (uint32_t i = 0; i < rows->n; i++) {
-			uint16_t icmp = rows->narrow[NARROW_ICMP][i];
-			numbers[n] = column == COLUMN_ICMP_TYPE ? icmp >> 8 : icmp & 0xff;
-			n += rows->icmp[i];
-		}
-	} else if (origin->wide) {
-		memcpy(numbers, rows->wide[origin->which], n * sizeof(*numbers));
-	} else {
-		for (uint32_t i = 0; i < n; i++)
-			numbers[i] = rows->narrow[origin->which][i];
-	}
-	return n;
-}
-
-// Indexes into a dictionary of at most `limit` entries. Returns how many, 0 where there would be
-// more, or -ENOMEM.
-static int index_numbers(struct parquet_pages *pages, uint32_t n, uint32_t limit, bool narrow) {
-	uint32_t n_entries = 0;
-
-	if (narrow) {
-		if (pages->entries_size < NARROW_VALUES) {
-			if (!resize(&pages->entries, NARROW_VALUES, sizeof(*pages->entries)))
-				return -ENOMEM;
-			pages->entries_size = NARROW_VALUES;
-		}
-		for (uint32_t i = 0; i < n; i++) {
-			uint32_t *number = &pages->number_of[pages->numbers[i]];
-			if (*number == 0) {
-				pages->entries[n_entries] = pages->numbers[i];
-				*number = ++n_entries;
-			}
-			pages->indexes[i] = *number - 1;
-		}
-		for (uint32_t i = 0; i < n_entries; i++)
-			pages->number_of[pages->entries[i]] = 0;
-		return (int)n_entries;
-	}
-	value_table_reset(&pages->values);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t number = value_table_of(&pages->values, (uint64_t)pages->numbers[i]);
-		if (number == VALUE_TABLE_FULL)
-			return -ENOMEM;
-		if (number >= limit)
-			return 0;
-		pages->indexes[i] = number;
-	}
-	n_entries = pages->values.n;
-	if (n_entries > pages->entries_size) {
-		if (!resize(&pages->entries, n_entries, sizeof(*pages->entries)))
-			return -ENOMEM;
-		pages->entries_size = n_entries;
-	}
-	memcpy(pages->entries, pages->values.low, n_entries * sizeof(*pages->entries));
-	return (int)n_entries;
-}
-
-static void number_range(
-	const int64_t *numbers, uint32_t n, unsigned value_bytes, struct parquet_chunk *chunk
-) {
-	int64_t min = numbers[0], max = numbers[0];
-
-	for (uint32_t i = 1; i < n; i++) {
-		min = numbers[i] < min ? numbers[i] : min;
-		max = numbers[i] > max ? numbers[i] : max;
-	}
-	memcpy(chunk->min, &min, value_bytes); // little-endian, as weir's machines are
-	memcpy(chunk->max, &max, value_bytes);
-	chunk->min_bytes = chunk->max_bytes = value_bytes;
 }
 
 static int put_number_column(
@@ -402,33 +308,18 @@ static int put_number_column(
 	struct byte_buffer *out,
 	struct parquet_chunk *chunk
 ) {
-	enum flow_column column = chunk->column;
-	struct plan plan = {
-		.encoding = PARQUET_PLAIN,
-		.value_bytes = flow_columns[column].type == COLUMN_INT32 ? 4 : 8,
-	};
-	uint32_t n = take_numbers(pages, rows, source, column);
+	unsigned value_bytes = flow_columns[chunk->column].type == COLUMN_INT32 ? 4 : 8;
+	uint32_t n = parquet_numbers_take(pages, rows, source, chunk);
 	const uint8_t *valid = n == rows->n || n == 0 ? NULL : rows->icmp;
-	int n_entries = 0, rc = 0;
+	int rc = n == 0 ? 0 : parquet_numbers_dictionary(pages, n, value_bytes);
 
-	chunk->n_null = rows->n - n;
-	if (n != 0) {
-		number_range(pages->numbers, n, plan.value_bytes, chunk);
-		n_entries = index_numbers(pages, n, 1 << 17, plan.value_bytes == 4);
-	}
-	if (n_entries < 0)
-		return n_entries;
-	if (n_entries != 0) {
-		plan.encoding = PARQUET_RLE_DICTIONARY;
-		plan.width = parquet_width((uint64_t)n_entries - 1);
+	if (rc > 0) {
 		byte_buffer_reset(&pages->raw);
-		parquet_encode_plain(
-			&pages->raw, pages->entries, (size_t)n_entries, plan.value_bytes
-		);
-		rc = put_dictionary_page(pages, (uint32_t)n_entries, out, chunk);
+		parquet_encode_plain(&pages->raw, pages->entries, pages->n_entries, value_bytes);
+		rc = put_dictionary_page(pages, pages->n_entries, out, chunk);
 	}
 	if (rc == 0)
-		rc = put_data_pages(pages, &plan, valid, offset + chunk->bytes, out, chunk);
+		rc = put_data_pages(pages, rows, valid, offset, out, chunk);
 	return rc;
 }
 

@@ -1,6 +1,7 @@
 // Parquet's encodings of values, writing (github.com/apache/parquet-format, Encodings.md):
 // PLAIN, the hybrid of run lengths and packed bits that indexes into a dictionary and
-// definition levels are in, and DELTA_BINARY_PACKED.
+// definition levels are in, and DELTA_BINARY_PACKED. BYTE_STREAM_SPLIT would make numbers smaller
+// by 5 to 10 %, but DuckDB (1.5) does not read it of integers.
 //
 // Widths may be wider than the values need: a width of whole octets takes more room, and lets
 // zstd see values that repeat, which it cannot where they begin at any bit.

@@ -441,6 +441,29 @@ int parquet_footer_read(
 	return rc < 0 ? rc : read_footer(footer, footer_bytes, error);
 }
 
+int parquet_footer_read_memory(
+	struct parquet_footer *footer,
+	const uint8_t *bytes,
+	size_t n,
+	uint64_t data_end,
+	char *error
+) {
+	size_t footer_bytes = 0;
+
+	*footer = (struct parquet_footer){0};
+	memset(footer->place, -1, sizeof(footer->place));
+	if (n >= TAIL_BYTES)
+		footer_bytes = (size_t)parquet_footer_number(bytes + n - TAIL_BYTES, 4);
+	if (n < TAIL_BYTES || footer_bytes > n - TAIL_BYTES)
+		return parquet_fail(error, EBADMSG, "footer of %zu octets: cut short", n);
+	footer->data_end = data_end;
+	footer->bytes = malloc(footer_bytes + 1);
+	if (footer->bytes == NULL)
+		return parquet_fail(error, ENOMEM, "%s", strerror(ENOMEM));
+	memcpy(footer->bytes, bytes + n - TAIL_BYTES - footer_bytes, footer_bytes);
+	return read_footer(footer, footer_bytes, error);
+}
+
 void parquet_footer_done(struct parquet_footer *footer) {
 	free(footer->group_rows);
 	free(footer->chunks);

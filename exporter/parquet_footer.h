@@ -64,6 +64,16 @@ struct parquet_footer {
 [[nodiscard]] int parquet_footer_read(
 	struct parquet_footer *footer, const struct parquet_source *source, char *error
 );
+
+// The same of a footer that lies in memory, as parquet_writer_footer() makes it, for row groups
+// that end before `data_end`.
+[[nodiscard]] int parquet_footer_read_memory(
+	struct parquet_footer *footer,
+	const uint8_t *bytes,
+	size_t n,
+	uint64_t data_end,
+	char *error
+);
 void parquet_footer_done(struct parquet_footer *footer);
 
 static inline const struct parquet_read_chunk *

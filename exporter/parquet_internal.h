@@ -11,6 +11,10 @@
 #include "parquet_encode.h"
 #include "value_table.h"
 
+enum {
+	PARQUET_ENCODINGS = PARQUET_RLE_DICTIONARY + 1,
+};
+
 enum parquet_wide { // columns of 64 bits
 	WIDE_START,
 	WIDE_END,
@@ -48,6 +52,7 @@ struct parquet_addresses {
 
 struct parquet_rows {
 	uint32_t n, size;
+	uint32_t n_instant; // the first rows, which are in the order of time: their flows took none
 	int64_t *wide[WIDE_COUNT];
 	uint16_t *narrow[NARROW_COUNT];
 	uint8_t *icmp;                    // whether the row is of ICMP
@@ -75,29 +80,85 @@ unsigned parquet_rows_text(
 // What the metadata says of a column in a row group.
 struct parquet_chunk {
 	enum flow_column column;
-	enum parquet_encoding encoding;
 	bool dictionary;
-	uint32_t n_rows, n_null, n_pages;
-	uint64_t offset; // of the first page in the file
+	uint32_t n_rows, n_null;
+	uint32_t n_pages[PARQUET_ENCODINGS]; // of data, by their encoding
+	uint64_t offset;                     // of the first page in the file
 	uint64_t data_offset;
 	uint64_t raw_bytes, bytes; // with the pages' headers
 	uint8_t min[FLOW_COLUMN_TEXT_BYTES], max[FLOW_COLUMN_TEXT_BYTES];
 	unsigned min_bytes, max_bytes; // 0 = not known
 };
 
+// How the values of a data page stand.
+struct parquet_plan {
+	enum parquet_encoding encoding;
+	unsigned align; // of the widths of deltas or indexes: 1 or 8 bits
+};
+
 // The pages of one column after the other, in buffers that are used again for each.
 struct parquet_pages {
 	ZSTD_CCtx *zstd;
-	struct byte_buffer raw, packed, trial;
+	struct byte_buffer raw, packed;
 	struct value_table values;
 	uint32_t *number_of; // a narrow value's number + 1
 	int64_t *numbers;    // values of the column, without the NULLs
 	int64_t *entries;    // of the dictionary
 	uint32_t *indexes;   // into it, of each value
 	uint32_t *levels;    // of a page's rows
-	uint32_t *remap;     // index of each address, or NOT_USED
-	uint32_t size, remap_size, entries_size;
+	uint32_t *remap;     // index of each address
+	uint32_t *moves;     // of making a dictionary
+	uint32_t n_entries;
+	int64_t min, max;  // of the numbers
+	uint64_t *sorting; // of the dictionary
+	uint32_t *moves;
+	uint32_t size;
 };
+
+// Compresses `raw` into `packed`. -ENOMEM.
+[[nodiscard]] int parquet_pages_pack(struct parquet_pages *pages);
+
+// Grows an array, whose pointer is at `array`. False without memory; it remains as it is.
+[[nodiscard]] bool parquet_resize(void *array, size_t n, size_t value_bytes);
+
+// Takes the column's numbers and their range. Returns how many are no NULL.
+uint32_t parquet_numbers_take(
+	struct parquet_pages *pages,
+	const struct parquet_rows *rows,
+	const struct flow_source *source,
+	struct parquet_chunk *chunk
+);
+
+// Whether a dictionary pays for the `n` numbers: then `entries` and `indexes` are made. Negative
+// errno on error.
+[[nodiscard]] int
+parquet_numbers_dictionary(struct parquet_pages *pages, uint32_t n, unsigned value_bytes);
+
+// Appends `n` values of the column from value `from` on to `raw`.
+void parquet_plan_put(
+	struct parquet_pages *pages,
+	const struct parquet_plan *plan,
+	unsigned value_bytes,
+	uint32_t from,
+	uint32_t n
+);
+
+// Of `n_plans` the one that makes the `n` values from `from` on smallest, by a sample, and how
+// many octets it makes of the sample. Negative errno on error.
+[[nodiscard]] int64_t parquet_plan_choose(
+	struct parquet_pages *pages,
+	const struct parquet_plan *plans,
+	unsigned n_plans,
+	unsigned value_bytes,
+	uint32_t from,
+	uint32_t n,
+	struct parquet_plan *best
+);
+
+// How many of `n` values the sample holds.
+uint32_t parquet_plan_sample(uint32_t n);
+
+extern const struct parquet_plan parquet_number_plans[3], parquet_index_plans[2];
 
 [[nodiscard]] int parquet_pages_init(struct parquet_pages *pages, int level, uint64_t secret);
 void parquet_pages_done(struct parquet_pages *pages);

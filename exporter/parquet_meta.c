@@ -65,32 +65,51 @@ static void put_statistics(struct thrift_writer *thrift, const struct parquet_ch
 	thrift_end(thrift);
 }
 
-static void put_page_counts(struct thrift_writer *thrift, const struct parquet_chunk *chunk) {
-	thrift_list(thrift, 13, THRIFT_STRUCT, chunk->dictionary ? 2 : 1);
-	if (chunk->dictionary) {
-		thrift_value_struct(thrift);
-		thrift_i32(thrift, 1, DICTIONARY_PAGE);
-		thrift_i32(thrift, 2, PARQUET_PLAIN);
-		thrift_i32(thrift, 3, 1);
-		thrift_end(thrift);
-	}
+static void put_page_count(
+	struct thrift_writer *thrift, int32_t type, enum parquet_encoding encoding, uint32_t n
+) {
 	thrift_value_struct(thrift);
-	thrift_i32(thrift, 1, DATA_PAGE);
-	thrift_i32(thrift, 2, chunk->encoding);
-	thrift_i32(thrift, 3, (int32_t)chunk->n_pages);
+	thrift_i32(thrift, 1, type);
+	thrift_i32(thrift, 2, encoding);
+	thrift_i32(thrift, 3, (int32_t)n);
 	thrift_end(thrift);
 }
 
-static void put_column_metadata(struct thrift_writer *thrift, const struct parquet_chunk *chunk) {
-	bool plain = chunk->dictionary || chunk->encoding == PARQUET_PLAIN;
+static unsigned count_encodings(const struct parquet_chunk *chunk) {
+	unsigned n = 0;
+	for (unsigned i = 0; i < PARQUET_ENCODINGS; i++)
+		n += chunk->n_pages[i] != 0;
+	return n;
+}
 
+static void put_page_counts(struct thrift_writer *thrift, const struct parquet_chunk *chunk) {
+	thrift_list(thrift, 13, THRIFT_STRUCT, chunk->dictionary + count_encodings(chunk));
+	if (chunk->dictionary)
+		put_page_count(thrift, DICTIONARY_PAGE, PARQUET_PLAIN, 1);
+	for (unsigned i = 0; i < PARQUET_ENCODINGS; i++)
+		if (chunk->n_pages[i] != 0)
+			put_page_count(
+				thrift, DATA_PAGE, (enum parquet_encoding)i, chunk->n_pages[i]
+			);
+}
+
+// Of the levels, the dictionary, the data; each once.
+static void put_encodings(struct thrift_writer *thrift, const struct parquet_chunk *chunk) {
+	bool plain = chunk->dictionary && chunk->n_pages[PARQUET_PLAIN] == 0;
+
+	thrift_list(thrift, 2, THRIFT_I32, 1 + plain + count_encodings(chunk));
+	thrift_value_i32(thrift, PARQUET_RLE);
+	if (plain)
+		thrift_value_i32(thrift, PARQUET_PLAIN);
+	for (unsigned i = 0; i < PARQUET_ENCODINGS; i++)
+		if (chunk->n_pages[i] != 0)
+			thrift_value_i32(thrift, (int32_t)i);
+}
+
+static void put_column_metadata(struct thrift_writer *thrift, const struct parquet_chunk *chunk) {
 	thrift_struct(thrift, 3);
 	thrift_i32(thrift, 1, physical_type(chunk->column));
-	thrift_list(thrift, 2, THRIFT_I32, 2 + (plain && chunk->encoding != PARQUET_PLAIN));
-	thrift_value_i32(thrift, PARQUET_RLE); // of levels
-	thrift_value_i32(thrift, chunk->encoding);
-	if (plain && chunk->encoding != PARQUET_PLAIN)
-		thrift_value_i32(thrift, PARQUET_PLAIN); // of the dictionary
+	put_encodings(thrift, chunk);
 	thrift_list(thrift, 3, THRIFT_BINARY, 1);
 	thrift_value_text(thrift, flow_columns[chunk->column].name);
 	thrift_i32(thrift, 4, CODEC_ZSTD);

@@ -6,7 +6,10 @@
 
 #include "parquet_reader_internal.h"
 
-static struct parquet_reader *open_source(const struct parquet_source *source, char *error) {
+// With the footer in memory, or where that is NULL with the file's own.
+static struct parquet_reader *open_source(
+	const struct parquet_source *source, const uint8_t *footer, size_t n_footer, char *error
+) {
 	struct parquet_reader *reader = calloc(1, sizeof(*reader));
 	int rc;
 
@@ -19,8 +22,12 @@ static struct parquet_reader *open_source(const struct parquet_source *source, c
 	rc = flow_secret_random(&reader->secret);
 	if (rc < 0)
 		parquet_fail(error, -rc, "no random octets: %s", strerror(-rc));
-	else
+	else if (footer == NULL)
 		rc = parquet_footer_read(&reader->footer, source, error);
+	else
+		rc = parquet_footer_read_memory(
+			&reader->footer, footer, n_footer, source->n_bytes, error
+		);
 	if (rc < 0) {
 		parquet_reader_close(reader);
 		errno = -rc;
@@ -37,12 +44,24 @@ struct parquet_reader *parquet_reader_open(int fd, char *error) {
 		errno = -rc;
 		return NULL;
 	}
-	return open_source(&source, error);
+	return open_source(&source, NULL, 0, error);
+}
+
+struct parquet_reader *
+parquet_reader_open_footer(int fd, const uint8_t *footer, size_t n, char *error) {
+	struct parquet_source source;
+	int rc = parquet_source_fd(&source, fd, error);
+
+	if (rc < 0) {
+		errno = -rc;
+		return NULL;
+	}
+	return open_source(&source, footer, n, error);
 }
 
 struct parquet_reader *parquet_reader_open_memory(const uint8_t *bytes, size_t n, char *error) {
 	struct parquet_source source = {.fd = -1, .memory = bytes, .n_bytes = n};
-	return open_source(&source, error);
+	return open_source(&source, NULL, 0, error);
 }
 
 void parquet_reader_close(struct parquet_reader *reader) {

@@ -56,6 +56,11 @@ struct parquet_vector {
 [[nodiscard]] struct parquet_reader *
 parquet_reader_open_memory(const uint8_t *bytes, size_t n, char *error);
 
+// Opens a file that has no footer yet by one that was made for it (parquet_writer_footer()), of
+// which nothing is kept.
+[[nodiscard]] struct parquet_reader *
+parquet_reader_open_footer(int fd, const uint8_t *footer, size_t n, char *error);
+
 void parquet_reader_close(struct parquet_reader *reader);
 
 unsigned parquet_reader_row_groups(const struct parquet_reader *reader);

@@ -80,6 +80,11 @@ static void *drain(void *arg) {
 	}
 }
 
+static void complain(const char *message, void *arg) {
+	(void)arg;
+	fprintf(stderr, "parquet_bench: %s\n", message);
+}
+
 static void replay_captures(struct bench *bench, char *const *files, unsigned n_files) {
 	pthread_t thread;
 	struct replay *replay = replay_new(&(struct replay_config){
@@ -90,6 +95,7 @@ static void replay_captures(struct bench *bench, char *const *files, unsigned n_
 		.active_timeout_ns = 60 * NS_PER_S,
 		.idle_timeout_ns = 15 * NS_PER_S,
 		.secret = flow_secret_fixed,
+		.on_error = complain,
 	});
 	if (replay == NULL)
 		fail("replay");
