@@ -401,4 +401,5 @@ int archive_merge_next(
 
 void archive_merge_stats(const struct archive_merge *merge, struct archive_merge_stats *stats) {
 	*stats = merge->stats;
+	stats->records_held = n_held(merge);
 }
