@@ -110,8 +110,7 @@ struct parquet_pages {
 	uint32_t *moves;     // of making a dictionary
 	uint32_t n_entries;
 	int64_t min, max;  // of the numbers
-	uint64_t *sorting; // of the dictionary
-	uint32_t *moves;
+	uint64_t *sorting; // of the dictionary's entries
 	uint32_t size;
 };
 
