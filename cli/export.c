@@ -58,7 +58,7 @@ static void on_complaint(const char *message, void *arg) {
 static bool is_outside(const struct export_options *options, const struct archive_file *file) {
 	// What a file holds ended before it was closed, and may have ended long before it was
 	// begun; so only what was begun after the time asked for cannot matter.
-	return !file->open && file->begin_ns >= options->until_ns + 24 * 3600 * NS_PER_S;
+	return !file->open && file->begin_ns - 24 * 3600 * NS_PER_S >= options->until_ns;
 }
 
 static bool find_files(struct session *session) {
@@ -71,7 +71,9 @@ static bool find_files(struct session *session) {
 			return false;
 		}
 		if (session->files.n == 0) {
-			snprintf(error, sizeof(error), "%s: no archive files there", options->archive);
+			snprintf(
+				error, sizeof(error), "%s: no archive files there", options->archive
+			);
 			complain(session, error);
 			return false;
 		}
@@ -155,12 +157,11 @@ static void flush(struct session *session) {
 	session->pending = false;
 }
 
-static void deliver(
-	struct session *session,
+static void
+deliver(struct session *session,
 	const struct flow_record *records,
 	int n,
-	const struct archive_sampling *sampling
-) {
+	const struct archive_sampling *sampling) {
 	struct sinks *sinks = &session->sinks;
 
 	for (unsigned i = 0; i < sinks->n_collectors; i++) {

@@ -137,6 +137,8 @@ int export_ledger_print_json(const struct export_ledger *ledger, FILE *out) {
 			sink->datagrams,
 			sink->octets);
 	}
-	fprintf(out, "],\"balanced\":%s}\n", export_ledger_check(ledger, error) == 0 ? "true" : "false");
+	fprintf(out,
+		"],\"balanced\":%s}\n",
+		export_ledger_check(ledger, error) == 0 ? "true" : "false");
 	return ferror(out) ? -EIO : 0;
 }

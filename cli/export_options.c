@@ -76,7 +76,8 @@ struct parsing {
 	const char *range, *last; // the options of both kinds that were given
 };
 
-static int moment(struct parsing *parsing, const char *option, const char *arg, time_ns_t *moment_ns) {
+static int
+moment(struct parsing *parsing, const char *option, const char *arg, time_ns_t *moment_ns) {
 	parsing->range = option;
 	if (moment_parse(arg, parsing->now_ns, moment_ns) < 0)
 		return options_mistake("--%s %s: not a time; " MOMENT_EXAMPLES, option, arg);
@@ -201,9 +202,7 @@ static int check(const struct parsing *parsing) {
 	if (options->archive == NULL && options->n_files == 0)
 		return options_mistake("no archive; name it, as in --archive DIR, or its files");
 	if (options->archive != NULL && options->n_files > 0)
-		return options_mistake(
-			"%s: files or --archive, not both", options->files[0]
-		);
+		return options_mistake("%s: files or --archive, not both", options->files[0]);
 	if (parsing->range != NULL && parsing->last != NULL)
 		return options_mistake(
 			"--last %s: not together with --%s", parsing->last, parsing->range

@@ -28,7 +28,7 @@ struct sinks_config {
 	uint32_t datagrams_per_s; // 0 = no limit
 	bool wait;                // for a socket that is full
 	enum print_format print;
-	FILE *print_to; // NULL = standard output; stays the caller's
+	FILE *print_to;         // NULL = standard output; stays the caller's
 	const char *print_name; // of `print_to`
 	// Called with one line for each thing that went wrong.
 	void (*on_complaint)(const char *message, void *arg);

@@ -45,7 +45,7 @@ struct archive_merge {
 	uint64_t *keys, *spare_keys;
 	size_t size, n_free, begin, end;
 	bool sorted;
-	bool draining; // too much is held, and leaves down to the half
+	bool draining;        // too much is held, and leaves down to the half
 	uint64_t least_ticks; // of all that is held
 	uint64_t last_ticks;  // handed out
 
@@ -296,9 +296,7 @@ static int read_group(struct archive_merge *merge) {
 	int rc = make_room(merge, group->n_rows);
 	if (rc < 0)
 		return rc;
-	rc = parquet_reader_records(
-		reader->parquet, group->group, merge->staged, &source, error
-	);
+	rc = parquet_reader_records(reader->parquet, group->group, merge->staged, &source, error);
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc < 0) {

@@ -38,17 +38,17 @@ struct archive_sampling {
 };
 
 struct archive_merge_stats {
-	uint64_t files;         // opened
-	uint64_t files_failed;  // could not be opened
-	uint64_t records;       // in the row groups of those that were opened
-	uint64_t records_read;  // handed out
-	uint64_t outside;       // ended outside the time asked for
-	uint64_t unreadable;    // in row groups that could not be read
-	uint64_t records_ahead; // in row groups that were not read yet
-	uint64_t records_held;  // read, and not handed out yet
+	uint64_t files;                   // opened
+	uint64_t files_failed;            // could not be opened
+	uint64_t records;                 // in the row groups of those that were opened
+	uint64_t records_read;            // handed out
+	uint64_t outside;                 // ended outside the time asked for
+	uint64_t unreadable;              // in row groups that could not be read
+	uint64_t records_ahead;           // in row groups that were not read yet
+	uint64_t records_held;            // read, and not handed out yet
 	uint64_t bytes_total, bytes_read; // of row groups, as they stand in the files
-	uint64_t most_held;     // at once
-	uint64_t out_of_order;  // handed out before a record that ended earlier
+	uint64_t most_held;               // at once
+	uint64_t out_of_order;            // handed out before a record that ended earlier
 };
 
 // Opens every file once and reads its footer. Files that cannot be read are reported; the others
