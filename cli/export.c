@@ -17,6 +17,7 @@
 
 enum {
 	MAX_HOLD_MS = 1000, // as the exporter of a sensor: a record waits no longer for others
+	MOST_LISTINGS = 5,  // of an archive whose files change under our eyes
 };
 
 struct session {
@@ -59,6 +60,15 @@ static bool is_outside(const struct export_options *options, const struct archiv
 	// What a file holds ended before it was closed, and may have ended long before it was
 	// begun; so only what was begun after the time asked for cannot matter.
 	return !file->open && file->begin_ns - 24 * 3600 * NS_PER_S >= options->until_ns;
+}
+
+static void forget_files(struct session *session) {
+	archive_merge_free(session->merge);
+	session->merge = NULL;
+	free(session->paths);
+	session->paths = NULL;
+	session->n_paths = 0;
+	archive_files_free(&session->files);
 }
 
 static bool find_files(struct session *session) {
@@ -135,10 +145,11 @@ static bool open_sinks(struct session *session) {
 	       );
 }
 
-static bool open_merge(struct session *session) {
+static bool open_merge(struct session *session, bool pass_over_gone) {
 	session->merge = archive_merge_new(&(struct archive_merge_config){
 		.paths = session->paths,
 		.n_paths = session->n_paths,
+		.pass_over_gone = pass_over_gone,
 		.from_ns = session->options.from_ns,
 		.until_ns = session->options.until_ns,
 		.on_error = on_complaint,
@@ -147,6 +158,21 @@ static bool open_merge(struct session *session) {
 	if (session->merge == NULL)
 		complain(session, strerror(errno));
 	return session->merge != NULL;
+}
+
+// Lists and opens the files. Of those that are gone between the two some may have become others
+// (weir archive compact), so it is done again.
+static bool open_files(struct session *session) {
+	for (unsigned i = 0;; i++) {
+		struct archive_merge_stats stats;
+		bool again = session->options.archive != NULL && i < MOST_LISTINGS;
+		if (!find_files(session) || !open_merge(session, again))
+			return false;
+		archive_merge_stats(session->merge, &stats);
+		if (stats.files_gone == 0 || !again)
+			return true;
+		forget_files(session);
+	}
 }
 
 static void flush(struct session *session) {
@@ -262,12 +288,10 @@ static void report(struct session *session) {
 }
 
 static void done(struct session *session) {
-	archive_merge_free(session->merge);
 	sinks_close(&session->sinks);
 	if (session->print_to != NULL && fclose(session->print_to) != 0)
 		complain(session, strerror(errno));
-	free(session->paths);
-	archive_files_free(&session->files);
+	forget_files(session);
 }
 
 int command_export(int argc, char **argv) {
@@ -279,7 +303,7 @@ int command_export(int argc, char **argv) {
 	int rc = export_options_parse(&session.options, argc, argv, now_ns);
 	if (rc != 0)
 		return rc > 0 ? EXIT_OK : EXIT_USAGE;
-	if (find_files(&session) && open_merge(&session) && open_sinks(&session)) {
+	if (open_files(&session) && open_sinks(&session)) {
 		const struct sigaction on_stop = {.sa_handler = on_signal};
 		sigaction(SIGINT, &on_stop, NULL);
 		sigaction(SIGTERM, &on_stop, NULL);

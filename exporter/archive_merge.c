@@ -145,9 +145,13 @@ static struct archive_reader *open_file(struct archive_merge *merge, uint32_t fi
 
 	if (it->reader == NULL)
 		it->reader = archive_reader_open(it->path, error);
-	if (it->reader == NULL)
+	if (it->reader != NULL)
+		return it->reader;
+	bool gone = errno == ENOENT;
+	if (!gone || !merge->config.pass_over_gone)
 		complain(merge, it->path, error);
-	return it->reader;
+	merge->stats.files_gone += gone;
+	return NULL;
 }
 
 static void close_file(struct file *file) {

@@ -25,6 +25,7 @@ struct archive_merge;
 struct archive_merge_config {
 	const char *const *paths; // archive_reader_open() takes them; in any order
 	size_t n_paths;
+	bool pass_over_gone;         // files that are not there are counted, and not reported
 	time_ns_t from_ns, until_ns; // records that ended in this time alone, `until_ns` excluded
 	size_t most_held;            // records, beside those of one row group; 0 = 4,000,000
 	void (*on_error)(const char *message, void *arg);
