@@ -109,7 +109,7 @@ static void save(struct repairing *repairing, const char *path) {
 	);
 	// Its footer: then nothing tells where its pages are.
 	if (rc == -EBADMSG) {
-		on_fault(error, repairing);
+		archive_complain(command, "%s", error);
 		done = (struct archive_rewritten){0};
 		rc = 0;
 	}

@@ -214,6 +214,10 @@ static void deliver_batch(
 	const struct archive_sampling *sampling
 ) {
 	for (int i = 0, next; i < n; i = next) {
+		if (stopped) {
+			session->ledger.not_delivered += (unsigned)(n - i);
+			return;
+		}
 		int64_t now_ms = ms_of_ticks(records[i].last_ticks);
 		if (now_ms < session->now_ms) // out of order; time does not go back for it
 			now_ms = session->now_ms;

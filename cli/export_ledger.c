@@ -6,15 +6,15 @@
 
 #include "json.h"
 
-// What was not read, since the export was interrupted.
-static uint64_t not_read(const struct export_ledger *ledger) {
-	return ledger->archive.records_ahead + ledger->archive.records_held;
+// What was left when the export was interrupted.
+static uint64_t left(const struct export_ledger *ledger) {
+	return ledger->archive.records_ahead + ledger->archive.records_held + ledger->not_delivered;
 }
 
-static bool equal(uint64_t left, uint64_t right, const char *what, char *error) {
-	if (left == right)
+static bool equal(uint64_t is, uint64_t wanted, const char *what, char *error) {
+	if (is == wanted)
 		return true;
-	snprintf(error, LEDGER_ERROR_BYTES, "%s: %" PRIu64 " against %" PRIu64, what, left, right);
+	snprintf(error, LEDGER_ERROR_BYTES, "%s: %" PRIu64 " against %" PRIu64, what, is, wanted);
 	return false;
 }
 
@@ -23,7 +23,7 @@ int export_ledger_check(const struct export_ledger *ledger, char *error) {
 
 	error[0] = '\0';
 	if (!equal(archive->records,
-		   archive->outside + archive->unreadable + not_read(ledger) + ledger->exported,
+		   archive->outside + archive->unreadable + left(ledger) + ledger->exported,
 		   "records in the files and accounted for",
 		   error))
 		return -EBADMSG;
@@ -68,8 +68,8 @@ int export_ledger_print_text(const struct export_ledger *ledger, FILE *out) {
 		text_records(out, "outside the time", archive->outside);
 	if (archive->unreadable > 0)
 		text_records(out, "unreadable", archive->unreadable);
-	if (not_read(ledger) > 0)
-		text_records(out, "not read: interrupted", not_read(ledger));
+	if (left(ledger) > 0)
+		text_records(out, "left by an interrupt", left(ledger));
 	fprintf(out,
 		"  %-24s %15" PRIu64 " records %18" PRIu64 " bytes of IP in %" PRIu64 " packets\n",
 		"exported",
@@ -105,7 +105,7 @@ int export_ledger_print_json(const struct export_ledger *ledger, FILE *out) {
 
 	fprintf(out,
 		"{\"files\":%" PRIu64 ",\"files_failed\":%" PRIu64 ",\"records\":%" PRIu64
-		",\"outside\":%" PRIu64 ",\"unreadable\":%" PRIu64 ",\"not_read\":%" PRIu64
+		",\"outside\":%" PRIu64 ",\"unreadable\":%" PRIu64 ",\"left\":%" PRIu64
 		",\"exported\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"octets\":%" PRIu64
 		",\"out_of_order\":%" PRIu64 ",\"sinks\":[",
 		archive->files,
@@ -113,7 +113,7 @@ int export_ledger_print_json(const struct export_ledger *ledger, FILE *out) {
 		archive->records,
 		archive->outside,
 		archive->unreadable,
-		not_read(ledger),
+		left(ledger),
 		ledger->exported,
 		ledger->packets,
 		ledger->octets,

@@ -14,6 +14,7 @@
 struct export_ledger {
 	struct archive_merge_stats archive;
 	uint64_t exported;
+	uint64_t not_delivered;   // read, when an interrupt came
 	uint64_t packets, octets; // of them
 	const struct ledger_sink *sinks;
 	unsigned n_sinks;

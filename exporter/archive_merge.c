@@ -139,7 +139,8 @@ static int add_group(struct archive_merge *merge, uint32_t file, unsigned group)
 	return 0;
 }
 
-static struct archive_reader *open_file(struct archive_merge *merge, uint32_t file) {
+static struct archive_reader *
+open_file(struct archive_merge *merge, uint32_t file, bool pass_over_gone) {
 	char error[ARCHIVE_ERROR_BYTES];
 	struct file *it = &merge->files[file];
 
@@ -148,7 +149,7 @@ static struct archive_reader *open_file(struct archive_merge *merge, uint32_t fi
 	if (it->reader != NULL)
 		return it->reader;
 	bool gone = errno == ENOENT;
-	if (!gone || !merge->config.pass_over_gone)
+	if (!gone || !pass_over_gone)
 		complain(merge, it->path, error);
 	merge->stats.files_gone += gone;
 	return NULL;
@@ -163,7 +164,7 @@ static int look_at_file(struct archive_merge *merge, uint32_t file) {
 	struct file *it = &merge->files[file];
 	int rc = 0;
 
-	if (open_file(merge, file) == NULL) {
+	if (open_file(merge, file, merge->config.pass_over_gone) == NULL) {
 		merge->stats.files_failed++;
 		return 0;
 	}
@@ -273,7 +274,7 @@ static struct archive_reader *reader_of(struct archive_merge *merge, const struc
 	if (merge->open_file != group->file && merge->open_file != NO_FILE)
 		close_file(&merge->files[merge->open_file]);
 	merge->open_file = is_part(merge->files[group->file].path) ? NO_FILE : group->file;
-	return open_file(merge, group->file);
+	return open_file(merge, group->file, false);
 }
 
 static int read_group(struct archive_merge *merge) {

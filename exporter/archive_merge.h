@@ -41,6 +41,7 @@ struct archive_sampling {
 struct archive_merge_stats {
 	uint64_t files;                   // opened
 	uint64_t files_failed;            // could not be opened
+	uint64_t files_gone;              // of these, those that are not there (any more)
 	uint64_t records;                 // in the row groups of those that were opened
 	uint64_t records_read;            // handed out
 	uint64_t outside;                 // ended outside the time asked for

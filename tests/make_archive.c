@@ -127,8 +127,15 @@ write_file(const struct maker *maker, struct flow_record *records, uint32_t n, b
 	if (writer == NULL)
 		fail("writer");
 
-	archive_path(name, maker->sensor, ns_of_ticks(records[0].last_ticks));
-	snprintf(path, sizeof(path), "%s/%s%s", maker->dir, name, leave_open ? ".part" : "");
+	// As a sensor does, the next millisecond that is free.
+	time_ns_t begin_ns = ns_of_ticks(records[0].last_ticks);
+	do {
+		archive_path(name, maker->sensor, begin_ns);
+		snprintf(path, sizeof(path), "%s/%s", maker->dir, name);
+		begin_ns += NS_PER_MS;
+	} while (access(path, F_OK) == 0);
+	if (leave_open)
+		snprintf(path, sizeof(path), "%s/%s.part", maker->dir, name);
 	FILE *file = create(path);
 	put(file, PARQUET_MAGIC, PARQUET_MAGIC_BYTES);
 	for (uint32_t from = 0, rows; from < n; from += rows) {
