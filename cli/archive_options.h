@@ -1,10 +1,17 @@
+<<<<<<< HEAD
 // What `weir archive` was asked to do.
+=======
+// Options of the archive, the same for every command that fills one.
+//
+// Threads: one.
+>>>>>>> arch
 
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+<<<<<<< HEAD
 enum archive_action {
 	ARCHIVE_LS,
 	ARCHIVE_VERIFY,
@@ -25,3 +32,60 @@ struct archive_options {
 // 0: go on; 1: help was asked for and printed; -EINVAL: a mistake was reported on standard
 // error.
 int archive_options_parse(struct archive_options *options, int argc, char **argv);
+=======
+#include "archive.h"
+#include "clock.h"
+
+struct archive_options {
+	const char *dir; // or NULL: no archive
+	char sensor[ARCHIVE_SENSOR_BYTES];
+	time_ns_t rotate_ns;
+	uint64_t rotate_bytes;
+	time_ns_t flush_ns;
+	enum archive_sync sync;
+	int level;
+	time_ns_t retain_ns;   // 0 = for ever
+	uint64_t retain_bytes; // 0 = no limit
+};
+
+// The ids of the options, above those of the commands.
+enum archive_option_id {
+	OPT_ARCHIVE = 1024,
+	OPT_ARCHIVE_ROTATE,
+	OPT_ARCHIVE_FLUSH,
+	OPT_ARCHIVE_SYNC,
+	OPT_ARCHIVE_LEVEL,
+	OPT_RETAIN,
+	OPT_SENSOR,
+};
+
+// For the tables of getopt_long().
+#define ARCHIVE_OPTIONS                                                                            \
+	{"archive", required_argument, NULL, OPT_ARCHIVE},                                         \
+		{"archive-rotate", required_argument, NULL, OPT_ARCHIVE_ROTATE},                   \
+		{"archive-flush", required_argument, NULL, OPT_ARCHIVE_FLUSH},                     \
+		{"archive-sync", required_argument, NULL, OPT_ARCHIVE_SYNC},                       \
+		{"archive-level", required_argument, NULL, OPT_ARCHIVE_LEVEL},                     \
+		{"retain", required_argument, NULL, OPT_RETAIN}, {                                 \
+		"sensor", required_argument, NULL, OPT_SENSOR                                      \
+	}
+
+#define ARCHIVE_OPTIONS_HELP                                                                       \
+	"      --archive DIR           keep all records in Parquet files there\n"                  \
+	"      --archive-rotate T[,S]  a file spans this time and size at most  [1h,1GiB]\n"       \
+	"      --archive-flush TIME    records are in a file after this time  [5s]\n"              \
+	"      --archive-sync WHEN     wait for the disk: none, close, flush  [flush]\n"           \
+	"      --archive-level N       zstd, 1 (fast) to 19 (small)  [3]\n"                        \
+	"      --retain AGE[,SIZE]     delete older files, such as 30d,500GiB  [never]\n"          \
+	"      --sensor NAME           name in the archive  [this host's]\n"
+
+// What applies where nothing is said.
+void archive_options_init(struct archive_options *options);
+
+// Takes an option of the above. Returns 0, -EINVAL after a mistake that was reported, or -ENOENT
+// for an id that is none of these.
+int archive_options_take(struct archive_options *options, int id, const char *arg);
+
+// Checks that they go together. Returns 0 or -EINVAL after a mistake that was reported.
+int archive_options_check(const struct archive_options *options);
+>>>>>>> arch

@@ -43,6 +43,13 @@ static void on_complaint(const char *message, void *arg) {
 	complain(arg, message);
 }
 
+// From a thread of a sink's.
+static void on_message(const char *message, bool bad, void *arg) {
+	(void)bad;
+	(void)arg;
+	fprintf(stderr, "weir replay: %s\n", message);
+}
+
 static void on_progress(const struct replay_progress *state, void *arg) {
 	struct session *session = arg;
 	progress_update(&session->progress, state);
@@ -69,6 +76,9 @@ static bool open_sinks(struct session *session) {
 			.datagrams_per_s = options->datagrams_per_s,
 			.wait = true,
 			.print = options->print,
+			.archive = &options->archive,
+			.owner = ARCHIVE_KEEP_OWNER,
+			.on_message = on_message,
 			.on_complaint = on_complaint,
 			.arg = session,
 		}
@@ -121,6 +131,7 @@ static bool start(struct session *session) {
 		.n_rings = options->n_workers,
 		.collectors = session->sinks.collectors,
 		.n_collectors = session->sinks.n_collectors,
+		.archive = session->sinks.archive,
 		.print = session->sinks.print,
 		.sampling_rate = options->sampling.interval,
 	});
@@ -152,7 +163,7 @@ int command_replay(int argc, char **argv) {
 	if (rc != 0)
 		return rc > 0 ? EXIT_OK : EXIT_USAGE;
 	// Downstream first: whoever makes records finds someone to take them.
-	if (!open_sinks(&session) || !start(&session)) {
+	if (!open_sinks(&session) || !sinks_start(&session.sinks) || !start(&session)) {
 		done(&session);
 		return EXIT_FAILED;
 	}
@@ -166,6 +177,7 @@ int command_replay(int argc, char **argv) {
 	rc = replay_run(session.replay);
 	progress_end(&session.progress);
 	exporter_join(session.exporter);
+	sinks_stop(&session.sinks);
 	if (rc < 0)
 		complain(&session, strerror(-rc));
 	report(&session);

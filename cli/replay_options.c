@@ -20,7 +20,8 @@ static const char help[] =
 	"Meters pcap and pcapng captures (also .gz, .zst) as one stream, in this order.\n"
 	"\n"
 	"  -c, --collector HOST:PORT   send NetFlow v9 there; may be repeated\n"
-	"  -p, --print FORMAT          print records to stdout: text, csv, json\n"
+	"  -p, --print FORMAT          print records to stdout: text, csv, "
+	"json\n" ARCHIVE_OPTIONS_HELP
 	"      --ledger FORMAT         account at the end: text, json, none  [text]\n"
 	"  -a, --active-timeout TIME   report running flows this often; 0 = never  [60s]\n"
 	"  -i, --idle-timeout TIME     end flows after this silence; 0 = never  [15s]\n"
@@ -82,6 +83,7 @@ static const struct option long_options[] = {
 	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL},
 	{"source-id", required_argument, NULL, OPT_SOURCE_ID},
 	{"progress", required_argument, NULL, OPT_PROGRESS},
+	ARCHIVE_OPTIONS,
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -196,7 +198,7 @@ static int parse_option(struct replay_options *options, int id, const char *arg)
 			options->source_id = (uint32_t)value;
 		return rc;
 	default:
-		return -EINVAL;
+		return archive_options_take(&options->archive, id, arg);
 	}
 }
 
@@ -213,6 +215,7 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 		.source_id = 1,
 		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
 	};
+	archive_options_init(&options->archive);
 	options_begin("replay");
 	while ((id = getopt_long(argc, argv, ":c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
 		if (id == OPT_HELP) {
@@ -238,5 +241,5 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 			options->n_workers,
 			FLOW_CACHE_MIN_FLOWS
 		);
-	return 0;
+	return archive_options_check(&options->archive);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "archive_options.h"
 #include "clock.h"
 #include "packet_options.h"
 #include "print.h"
@@ -18,6 +19,7 @@ struct replay_options {
 	unsigned n_collectors;
 	enum print_format print;
 	enum ledger_format ledger;
+	struct archive_options archive;
 	enum progress_mode progress;
 	time_ns_t active_timeout_ns;
 	time_ns_t idle_timeout_ns;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "doctor_checks.h"
@@ -60,6 +61,12 @@ static time_ns_t monotonic_ns(void) {
 
 static bool open_sinks(struct session *session) {
 	const struct run_options *options = &session->options;
+	uid_t owner = ARCHIVE_KEEP_OWNER;
+	gid_t group = 0;
+
+	// Where there is no such user, the sandbox says so.
+	if (!options->no_sandbox && geteuid() == 0)
+		(void)sandbox_user(options->user, &owner, &group);
 
 	return sinks_open(
 		&session->sinks,
@@ -78,6 +85,10 @@ static bool open_sinks(struct session *session) {
 				},
 			.datagrams_per_s = options->datagrams_per_s,
 			.print = options->print,
+			.archive = &options->archive,
+			.owner = owner,
+			.group = group,
+			.on_message = on_message,
 			.on_complaint = on_complaint,
 			.arg = session,
 		}
@@ -183,6 +194,7 @@ static bool start(struct session *session) {
 		.n_rings = session->options.n_workers,
 		.collectors = session->sinks.collectors,
 		.n_collectors = session->sinks.n_collectors,
+		.archive = session->sinks.archive,
 		.print = session->sinks.print,
 		.sampling_rate = session->options.sampling.interval,
 		.live = true,
@@ -205,7 +217,10 @@ static bool start(struct session *session) {
 // Gives up what is not needed any more, now that all is open and every thread runs.
 static bool enter_sandbox(struct session *session) {
 	const struct run_options *options = &session->options;
-	struct sandbox_config config = {.user = options->user};
+	struct sandbox_config config = {
+		.user = options->user,
+		.write_files = session->sinks.archive != NULL,
+	};
 	struct sandbox_state state;
 	char error[SANDBOX_ERROR_BYTES], message[SANDBOX_ERROR_BYTES + 128];
 
@@ -263,6 +278,7 @@ static void finish(struct session *session) {
 
 	sensor_stop(session->sensor);
 	exporter_join(session->exporter);
+	sinks_stop(&session->sinks);
 	sensor_ledger(session->sensor, &ledger);
 	lateness_read(&session->lateness, &ledger.lateness);
 	sinks_report(&session->sinks, &ledger, session->options.ledger, "sensor");
@@ -284,7 +300,7 @@ int command_run(int argc, char **argv) {
 	// Downstream first: whoever makes records finds someone to take them.
 	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
 		exclude_own_export(&session);
-		if (start(&session) && enter_sandbox(&session)) {
+		if (start(&session) && enter_sandbox(&session) && sinks_start(&session.sinks)) {
 			say("metering; Ctrl-C or SIGTERM stops");
 			if (!wait_for_end(&session, &signals))
 				on_complaint("no port is left", &session);

@@ -23,7 +23,8 @@ static const char help[] =
 	"  -P, --port PORT             eth1, af_packet:eth1, af_xdp:eth1, 0000:03:00.0 or\n"
 	"                              vdev:NAME,ARGUMENTS; may be repeated\n"
 	"  -c, --collector HOST:PORT   send NetFlow v9 there; may be repeated\n"
-	"  -p, --print FORMAT          print records to stdout: text, csv, json\n"
+	"  -p, --print FORMAT          print records to stdout: text, csv, "
+	"json\n" ARCHIVE_OPTIONS_HELP
 	"      --report TIME           a line on stderr this often; 0 = none  [10s]\n"
 	"      --ledger FORMAT         account at the end: text, json, none  [text]\n"
 	"  -a, --active-timeout TIME   report running flows this often; 0 = never  [60s]\n"
@@ -100,6 +101,7 @@ static const struct option long_options[] = {
 	{"user", required_argument, NULL, OPT_USER},
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
 	{"eal-log", no_argument, NULL, OPT_EAL_LOG},
+	ARCHIVE_OPTIONS,
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -232,7 +234,7 @@ static int parse_sink(struct run_options *options, int id, const char *arg) {
 			options->source_id = (uint32_t)value;
 		return rc;
 	default:
-		return -EINVAL;
+		return archive_options_take(&options->archive, id, arg);
 	}
 }
 
@@ -324,6 +326,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 		.source_id = 1,
 		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
 	};
+	archive_options_init(&options->archive);
 	options_begin("run");
 	while ((id = getopt_long(argc, argv, ":P:c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
 		if (id == OPT_HELP) {
@@ -348,5 +351,5 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 			options->n_workers,
 			FLOW_CACHE_MIN_FLOWS
 		);
-	return 0;
+	return archive_options_check(&options->archive);
 }

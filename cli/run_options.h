@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "archive_options.h"
 #include "clock.h"
 #include "packet_options.h"
 #include "print.h"
@@ -19,6 +20,7 @@ struct run_options {
 	unsigned n_collectors;
 	enum print_format print;
 	enum ledger_format ledger;
+	struct archive_options archive;
 	time_ns_t active_timeout_ns;
 	time_ns_t idle_timeout_ns;
 	time_ns_t template_interval_ns;

@@ -16,6 +16,50 @@ complain(const struct sinks *sinks, const char *format, ...) {
 	sinks->config.on_complaint(message, sinks->config.arg);
 }
 
+static bool open_archive(struct sinks *sinks) {
+	const struct sinks_config *config = &sinks->config;
+	const struct archive_options *options = config->archive;
+	char error[ARCHIVE_ERROR_BYTES];
+
+	snprintf(sinks->archive_name, sizeof(sinks->archive_name), "archive %s", options->dir);
+	sinks->archive = archive_open(
+		&(struct archive_config){
+			.dir = options->dir,
+			.sensor = options->sensor,
+			.sampling_rate = config->netflow9.sampling_interval,
+			.rotate_ns = options->rotate_ns,
+			.rotate_bytes = options->rotate_bytes,
+			.flush_ns = options->flush_ns,
+			.sync = options->sync,
+			.level = options->level,
+			.retain_ns = options->retain_ns,
+			.retain_bytes = options->retain_bytes,
+			.wait = config->wait,
+			.owner = config->owner,
+			.group = config->group,
+			.on_message = config->on_message,
+			.arg = config->arg,
+		},
+		error
+	);
+	if (sinks->archive == NULL)
+		complain(sinks, "%s", error);
+	return sinks->archive != NULL;
+}
+
+bool sinks_start(struct sinks *sinks) {
+	char error[ARCHIVE_ERROR_BYTES];
+
+	if (sinks->archive == NULL || archive_start(sinks->archive, error) == 0)
+		return true;
+	complain(sinks, "%s", error);
+	return false;
+}
+
+void sinks_stop(struct sinks *sinks) {
+	archive_stop(sinks->archive);
+}
+
 bool sinks_open(struct sinks *sinks, const struct sinks_config *config) {
 	char error[COLLECTOR_ERROR_BYTES];
 
@@ -36,6 +80,8 @@ bool sinks_open(struct sinks *sinks, const struct sinks_config *config) {
 		}
 		sinks->collectors[sinks->n_collectors++] = collector;
 	}
+	if (config->archive != NULL && config->archive->dir != NULL && !open_archive(sinks))
+		return false;
 	if (config->print != PRINT_NONE) {
 		sinks->print = print_new(
 			config->print, config->print_to != NULL ? config->print_to : stdout
@@ -52,6 +98,8 @@ void sinks_close(struct sinks *sinks) {
 	print_free(sinks->print);
 	for (unsigned i = 0; i < sinks->n_collectors; i++)
 		collector_close(sinks->collectors[i]);
+	archive_free(sinks->archive);
+	sinks->archive = NULL;
 	sinks->print = NULL;
 	sinks->n_collectors = 0;
 }
@@ -73,7 +121,24 @@ static void count_collector(const struct collector *collector, struct ledger_sin
 	ledger_sink_add_loss(sink, "other", stats.lost_other);
 }
 
+<<<<<<< HEAD
 static void count_print(const struct sinks *sinks, struct ledger_sink *sink) {
+=======
+static void count_archive(const struct sinks *sinks, struct ledger_sink *sink) {
+	struct archive_stats stats;
+
+	archive_stats(sinks->archive, &stats);
+	*sink = (struct ledger_sink){
+		.name = sinks->archive_name,
+		.records = stats.records,
+		.sent = stats.archived,
+	};
+	ledger_sink_add_loss(sink, "archive_full", stats.lost_full);
+	ledger_sink_add_loss(sink, "write_error", stats.lost_error);
+}
+
+static void count_print(const struct print *print, struct ledger_sink *sink) {
+>>>>>>> arch
 	struct print_stats stats;
 
 	print_stats(sinks->print, &stats);
@@ -89,6 +154,8 @@ void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned
 	*n = 0;
 	for (; *n < sinks->n_collectors; (*n)++)
 		count_collector(sinks->collectors[*n], &counts[*n]);
+	if (sinks->archive != NULL)
+		count_archive(sinks, &counts[(*n)++]);
 	if (sinks->print != NULL)
 		count_print(sinks, &counts[(*n)++]);
 }
@@ -116,6 +183,27 @@ report_collector(const struct sinks *sinks, const struct collector *collector, c
 			collector_name(collector),
 			(unsigned long long)lost,
 			(unsigned long long)stats.records
+		);
+}
+
+static void report_archive(const struct sinks *sinks) {
+	struct archive_stats stats;
+
+	archive_stats(sinks->archive, &stats);
+	if (stats.archived != stats.records)
+		complain(
+			sinks,
+			"archive %s: %llu of %llu records lost; see the ledger",
+			archive_dir(sinks->archive),
+			(unsigned long long)(stats.records - stats.archived),
+			(unsigned long long)stats.records
+		);
+	if (stats.damaged > 0)
+		complain(
+			sinks,
+			"archive %s: %llu records that had been flushed could not be read back",
+			archive_dir(sinks->archive),
+			(unsigned long long)stats.damaged
 		);
 }
 
@@ -149,10 +237,19 @@ void sinks_report(
 	enum ledger_format format,
 	const char *ended
 ) {
-	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 1];
+	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 2];
 	char error[LEDGER_ERROR_BYTES];
 
+<<<<<<< HEAD
 	sinks_complain(sinks, ended);
+=======
+	for (unsigned i = 0; i < sinks->n_collectors; i++)
+		report_collector(sinks, sinks->collectors[i], ended);
+	if (sinks->archive != NULL)
+		report_archive(sinks);
+	if (sinks->print != NULL)
+		report_print(sinks);
+>>>>>>> arch
 	sinks_count(sinks, counts, &ledger->n_sinks);
 	ledger->sinks = counts;
 

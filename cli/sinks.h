@@ -1,5 +1,5 @@
-// Sinks: where a command sends its records, collectors and standard output, and what it says of
-// them at the end.
+// Sinks: where a command sends its records, collectors, an archive and standard output, and what it
+// says of them at the end.
 //
 // Threads: one; between, the sinks are the exporter's. Time: none.
 
@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "archive.h"
+#include "archive_options.h"
 #include "collector.h"
 #include "ledger.h"
 #include "print.h"
@@ -28,8 +30,16 @@ struct sinks_config {
 	uint32_t datagrams_per_s; // 0 = no limit
 	bool wait;                // for a socket that is full
 	enum print_format print;
+<<<<<<< HEAD
 	FILE *print_to;         // NULL = standard output; stays the caller's
 	const char *print_name; // of `print_to`
+=======
+	const struct archive_options *archive; // or NULL
+	uid_t owner; // of its files, where weir is to become another user; or ARCHIVE_KEEP_OWNER
+	gid_t group;
+	// Called, by any thread, with one line for what a sink has to tell while records flow.
+	void (*on_message)(const char *message, bool bad, void *arg);
+>>>>>>> arch
 	// Called with one line for each thing that went wrong.
 	void (*on_complaint)(const char *message, void *arg);
 	void *arg;
@@ -39,14 +49,23 @@ struct sinks {
 	struct sinks_config config;
 	struct collector *collectors[SINKS_MAX_COLLECTORS];
 	unsigned n_collectors;
-	struct print *print; // or NULL
+	struct archive *archive;               // or NULL
+	char archive_name[ARCHIVE_NAME_BYTES]; // in the ledger
+	struct print *print;                   // or NULL
 };
 
 // Returns whether all could be opened; sinks_close() closes those that were.
 [[nodiscard]] bool sinks_open(struct sinks *sinks, const struct sinks_config *config);
+
+// Starts what has threads of its own, once weir is the user that it will be. Returns whether it
+// could.
+[[nodiscard]] bool sinks_start(struct sinks *sinks);
+
+// Ends them, when all records have come.
+void sinks_stop(struct sinks *sinks);
 void sinks_close(struct sinks *sinks);
 
-// Fills in what became of the records at each sink, `n` of them, which is n_collectors + 1 at
+// Fills in what became of the records at each sink, `n` of them, which is n_collectors + 2 at
 // most. Says nothing.
 void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned *n);
 

@@ -51,6 +51,16 @@ static const struct passwd *find_user(const char *name) {
 	return user != NULL ? user : getpwnam("nobody");
 }
 
+int sandbox_user(const char *name, uid_t *user, gid_t *group) {
+	errno = 0;
+	const struct passwd *found = find_user(name);
+	if (found == NULL)
+		return errno != 0 ? -errno : -ENOENT;
+	*user = found->pw_uid;
+	*group = found->pw_gid;
+	return 0;
+}
+
 static void choose_capabilities(uint64_t set) {
 	capng_clear(CAPNG_SELECT_ALL);
 	for (unsigned number = 0; number < 64; number++)
@@ -238,6 +248,21 @@ static const uint64_t allowed_ioctls[] = {
 	SIOCETHTOOL, // af_xdp: statistics of queues
 };
 
+// With an archive, as the user that owns it: the kernel's permissions say where.
+static const int for_writing[] = {
+	SCMP_SYS(openat), // also to make files
+	SCMP_SYS(getdents64),
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(mkdirat),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(rename),
+	SCMP_SYS(renameat),
+	SCMP_SYS(renameat2),
+	SCMP_SYS(unlinkat),
+	SCMP_SYS(setpriority), // of the thread that may be slow
+};
+
 // No weir makes these, and whoever got in would. The process ends: nothing that it says or sends
 // after one of them could be trusted.
 static const int deadly[] = {
@@ -360,7 +385,7 @@ static int allow_some(scmp_filter_ctx filter, const struct sandbox_config *confi
 			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffff00, _IO(';', 0))
 		);
 	// libxdp looks into a folder of its locks.
-	if ((config->read_files || config->xdp) && rc == 0)
+	if ((config->read_files || config->xdp) && !config->write_files && rc == 0)
 		rc = seccomp_rule_add(
 			filter,
 			SCMP_ACT_ALLOW,
@@ -407,6 +432,8 @@ static int install_filter(const struct sandbox_config *config, char error[SANDBO
 		rc = allow_all(
 			filter, for_sanitizers, sizeof(for_sanitizers) / sizeof(for_sanitizers[0])
 		);
+	if (rc == 0 && config->write_files)
+		rc = allow_all(filter, for_writing, sizeof(for_writing) / sizeof(for_writing[0]));
 	if (rc == 0)
 		rc = allow_some(filter, config);
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]) && rc == 0; i++)

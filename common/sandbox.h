@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
 	SANDBOX_ERROR_BYTES = 256,
@@ -22,6 +23,7 @@ struct sandbox_config {
 	const char *user;      // NULL: weir where there is such a user, or else nobody
 	uint64_t capabilities; // kept by the caller, bit n is capability n
 	bool read_files;       // files may yet be opened for reading
+	bool write_files;      // files may be made, renamed and deleted: the archive's
 	bool xdp;              // an af_xdp port is to be closed: bpf(2) and netlink stay
 	bool keep_user;        // the filter alone
 };
@@ -34,6 +36,10 @@ struct sandbox_state {
 	// taken by itself alone; the filter leaves it little to use them for.
 	unsigned n_threads_with_capabilities;
 };
+
+// Who the user is that a process of root will become, `name` as above. Returns 0 or a negative
+// errno.
+[[nodiscard]] int sandbox_user(const char *name, uid_t *user, gid_t *group);
 
 // 0, or a negative errno with a line in `error` that says what failed; then nothing may be
 // assumed about how far it came, and the caller should end.

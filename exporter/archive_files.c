@@ -1,16 +1,16 @@
 #include "archive_files.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "archive_error.h"
+#include "archive_pattern.h"
+#include "archive_walk.h"
 
 #define SUFFIX ".parquet"
 #define STAMP "-YYYYMMDDTHHMMSS.NNNZ"
@@ -18,15 +18,6 @@
 enum {
 	STAMP_BYTES = sizeof(STAMP) - 1,
 };
-
-[[gnu::format(printf, 3, 4)]] static int fail(char *error, int rc, const char *format, ...) {
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, ARCHIVE_ERROR_BYTES, format, args);
-	va_end(args);
-	return rc;
-}
 
 void archive_path(char *path, const char *sensor, time_ns_t begin_ns) {
 	time_t seconds = begin_ns / NS_PER_S;
@@ -49,16 +40,6 @@ void archive_path(char *path, const char *sensor, time_ns_t begin_ns) {
 	);
 }
 
-// Whether `text` is like `like`, in which capitals stand for any digit, but for T and Z.
-static bool looks_like(const char *text, const char *like) {
-	for (; *like != '\0'; text++, like++) {
-		bool digit = isupper((unsigned char)*like) && *like != 'T' && *like != 'Z';
-		if (digit ? !isdigit((unsigned char)*text) : *text != *like)
-			return false;
-	}
-	return true;
-}
-
 bool archive_name_parse(const char *name, struct archive_name *parts) {
 	const char *end = NULL;
 	struct tm utc = {0};
@@ -71,7 +52,7 @@ bool archive_name_parse(const char *name, struct archive_name *parts) {
 	    || end - name - STAMP_BYTES >= ARCHIVE_SENSOR_BYTES)
 		return false;
 	const char *stamp = end - STAMP_BYTES;
-	if (!looks_like(stamp, STAMP)
+	if (!archive_pattern_begins(stamp, STAMP)
 	    || sscanf(stamp,
 		      "-%4d%2d%2dT%2d%2d%2d.%3u",
 		      &utc.tm_year,
@@ -96,6 +77,10 @@ bool archive_name_parse(const char *name, struct archive_name *parts) {
 	return true;
 }
 
+static int no_memory(char *error) {
+	return archive_error(error, -ENOMEM, "%s", strerror(ENOMEM));
+}
+
 // A list that is being made.
 struct listing {
 	const char *dir;
@@ -104,130 +89,40 @@ struct listing {
 	char *error;
 };
 
-static int no_memory(char *error) {
-	return fail(error, -ENOMEM, "%s", strerror(ENOMEM));
-}
-
-// Adds a file, or where its other form is there already since `begin`, leaves or makes the closed
-// one of it.
-static int add_file(struct listing *listing, size_t begin, char *path, struct archive_file file) {
+static int add_file(const struct archive_walk_file *file, void *arg) {
+	struct listing *listing = arg;
 	struct archive_files *files = listing->files;
-	size_t stem = strlen(path) - (file.open ? strlen(".part") : 0);
+	bool open = strcmp(file->name.suffix, ".part") == 0;
+	char *path;
 
-	for (size_t i = begin; i < files->n; i++) {
-		struct archive_file *known = &files->files[i];
-		if (strncmp(known->path, path, stem) != 0
-		    || strcmp(known->path + stem, known->open ? ".part" : "") != 0)
-			continue;
-		if (!known->open || file.open) {
-			free(path);
-			return 0;
-		}
-		free(known->path);
-		*known = file;
-		known->path = path;
+	if (!open && file->name.suffix[0] != '\0')
 		return 0;
-	}
 	if (files->n == listing->room) {
 		size_t room = listing->room * 2 + 64;
 		struct archive_file *more = reallocarray(files->files, room, sizeof(*more));
-		if (more == NULL) {
-			free(path);
+		if (more == NULL)
 			return no_memory(listing->error);
-		}
 		files->files = more;
 		listing->room = room;
 	}
-	file.path = path;
-	files->files[files->n++] = file;
-	return 0;
-}
-
-static int
-look_at(struct listing *listing, size_t begin, int dir_fd, const char *folder, const char *name) {
-	struct archive_name parts;
-	struct stat status;
-	char *path;
-
-	if (!archive_name_parse(name, &parts))
-		return 0;
-	bool open = strcmp(parts.suffix, ".part") == 0;
-	if (!open && parts.suffix[0] != '\0')
-		return 0;
-	if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0
-				       : fail(listing->error,
-					      -errno,
-					      "%s/%s: %s",
-					      folder,
-					      name,
-					      strerror(errno));
-	if (!S_ISREG(status.st_mode))
-		return 0;
-	if (asprintf(&path, "%s/%s", folder, name) < 0)
+	if (asprintf(&path, "%s%s%s", listing->dir, listing->dir[0] != '\0' ? "/" : "", file->path)
+	    < 0)
 		return no_memory(listing->error);
-	return add_file(
-		listing,
-		begin,
-		path,
-		(struct archive_file){
-			.begin_ns = parts.begin_ns,
-			.bytes = (uint64_t)status.st_size,
-			.open = open,
-		}
-	);
-}
-
-// Folders that went away are as good as empty.
-static int open_folder(const char *folder, DIR **dir, char *error) {
-	*dir = opendir(folder);
-	if (*dir == NULL && errno != ENOENT)
-		return fail(error, -errno, "%s: %s", folder, strerror(errno));
+	files->files[files->n++] = (struct archive_file
+	){.path = path, .begin_ns = file->name.begin_ns, .bytes = file->bytes, .open = open};
 	return 0;
 }
 
-// Reads an hour's folder twice. One pass may miss a file that is renamed under its eyes, both its
-// old name, which it comes to too late, and its new one, which it has passed. The second finds it
-// under its new name, which it then keeps.
-static int list_hour(struct listing *listing, const char *folder) {
-	size_t begin = listing->files->n;
-	DIR *dir;
-	int rc = open_folder(folder, &dir, listing->error);
-
-	if (rc < 0 || dir == NULL)
-		return rc;
-	for (int pass = 0; pass < 2 && rc == 0; pass++) {
-		rewinddir(dir);
-		for (const struct dirent *item; rc == 0 && (item = readdir(dir)) != NULL;)
-			rc = look_at(listing, begin, dirfd(dir), folder, item->d_name);
-	}
-	closedir(dir);
-	return rc;
+static size_t stem_of(const struct archive_file *file) {
+	return strlen(file->path) - (file->open ? strlen(".part") : 0);
 }
 
-static int
-list_folders(struct listing *listing, const char *folder, const char *like, bool is_date) {
-	DIR *dir;
-	int rc = open_folder(folder, &dir, listing->error);
-
-	if (rc < 0 || dir == NULL)
-		return rc;
-	for (const struct dirent *item; rc == 0 && (item = readdir(dir)) != NULL;) {
-		char *inner;
-		if (strlen(item->d_name) != strlen(like) || !looks_like(item->d_name, like))
-			continue;
-		if (asprintf(&inner, "%s/%s", folder, item->d_name) < 0) {
-			rc = no_memory(listing->error);
-			break;
-		}
-		rc = is_date ? list_folders(listing, inner, "hour=HH", false)
-			     : list_hour(listing, inner);
-		free(inner);
-	}
-	closedir(dir);
-	return rc;
+static bool same_stem(const struct archive_file *a, const struct archive_file *b) {
+	size_t n = stem_of(a);
+	return n == stem_of(b) && memcmp(a->path, b->path, n) == 0;
 }
 
+// By time and then by path, which puts a closed file before the .part that it was.
 static int older(const void *a, const void *b) {
 	const struct archive_file *left = a, *right = b;
 	if (left->begin_ns != right->begin_ns)
@@ -235,21 +130,44 @@ static int older(const void *a, const void *b) {
 	return strcmp(left->path, right->path);
 }
 
-int archive_files_list(const char *dir, struct archive_files *files, char *error) {
+// Leaves of each file one: the passes saw it twice, maybe under both of its names. The closed one
+// is whole.
+static void leave_one_of_each(struct archive_files *files) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < files->n; i++) {
+		if (n > 0 && same_stem(&files->files[n - 1], &files->files[i]))
+			free(files->files[i].path);
+		else
+			files->files[n++] = files->files[i];
+	}
+	files->n = n;
+}
+
+int archive_files_list_at(int dir_fd, const char *dir, struct archive_files *files, char *error) {
 	struct listing listing = {.dir = dir, .files = files, .error = error};
-	struct stat status;
 
 	*files = (struct archive_files){0};
-	if (stat(dir, &status) < 0)
-		return fail(error, -errno, "%s: %s", dir, strerror(errno));
-	int rc = list_folders(&listing, dir, "date=YYYY-MM-DD", true);
+	int rc = archive_walk(dir_fd, 2, add_file, &listing, error);
 	if (rc < 0) {
 		archive_files_free(files);
 		return rc;
 	}
 	if (files->n > 0)
 		qsort(files->files, files->n, sizeof(files->files[0]), older);
+	leave_one_of_each(files);
 	return 0;
+}
+
+int archive_files_list(const char *dir, struct archive_files *files, char *error) {
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	*files = (struct archive_files){0};
+	if (fd < 0)
+		return archive_error(error, -errno, "%s: %s", dir, strerror(errno));
+	int rc = archive_files_list_at(fd, dir, files, error);
+	close(fd);
+	return rc;
 }
 
 void archive_files_free(struct archive_files *files) {

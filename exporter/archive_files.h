@@ -41,6 +41,11 @@ struct archive_files {
 
 // All files, oldest first. What else lies in the folders is passed over.
 [[nodiscard]] int archive_files_list(const char *dir, struct archive_files *files, char *error);
+
+// The same of a folder that is open. The paths begin with `dir`, or where that is "" in it.
+[[nodiscard]] int
+archive_files_list_at(int dir_fd, const char *dir, struct archive_files *files, char *error);
+
 void archive_files_free(struct archive_files *files);
 
 struct archive_reader {

@@ -31,6 +31,7 @@ struct exporter {
 	unsigned n_inputs;
 	struct collector **collectors;
 	unsigned n_collectors;
+	struct archive *archive;
 	struct print *print;
 	uint32_t sampling_rate;
 	bool live;
@@ -99,6 +100,8 @@ deliver(struct exporter *exporter,
 		count_lateness(exporter, records, n_records, now_ticks);
 	for (unsigned i = 0; i < exporter->n_collectors; i++)
 		collector_add(exporter->collectors[i], records, n_records, now_ms);
+	if (exporter->archive != NULL)
+		archive_add(exporter->archive, records, n_records, ns_of_ticks(now_ticks));
 	if (exporter->print != NULL)
 		for (uint32_t i = 0; i < n_records; i++)
 			print_add(exporter->print, &records[i], exporter->sampling_rate);
@@ -165,6 +168,12 @@ static uint32_t drain_input(struct exporter *exporter, struct input *input) {
 	return n;
 }
 
+static void tell_time(struct exporter *exporter) {
+	flush_if_due(exporter, ms_of_ticks(exporter->live_ticks));
+	if (exporter->archive != NULL)
+		archive_tick(exporter->archive, ns_of_ticks(exporter->live_ticks));
+}
+
 // Reads all rings in turn until each has ended.
 static void run_live(struct exporter *exporter) {
 	unsigned n_ended, n_idle = 0;
@@ -179,7 +188,7 @@ static void run_live(struct exporter *exporter) {
 			n_ended += input->order == RECORD_ORDER_END;
 		}
 		if (exporter->live_ticks > 0)
-			flush_if_due(exporter, ms_of_ticks(exporter->live_ticks));
+			tell_time(exporter);
 		// A mark alone is no work: a silent worker sends them too.
 		n_idle = n > exporter->n_inputs ? 0 : n_idle + 1;
 		if (n == 0)
@@ -225,6 +234,7 @@ struct exporter *exporter_start(const struct exporter_config *config) {
 		return NULL;
 	exporter->n_inputs = config->n_rings;
 	exporter->n_collectors = config->n_collectors;
+	exporter->archive = config->archive;
 	exporter->print = config->print;
 	exporter->sampling_rate = config->sampling_rate;
 	exporter->live = config->live;

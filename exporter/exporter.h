@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "archive.h"
 #include "collector.h"
 #include "lateness.h"
 #include "print.h"
@@ -24,8 +25,9 @@ struct exporter_config {
 	unsigned n_rings;          // at least 1
 	struct collector *const *collectors;
 	unsigned n_collectors;
-	struct print *print; // or NULL
-	bool live;           // take records as they come, whatever their order
+	struct archive *archive; // or NULL; started, or to be started: live its records wait
+	struct print *print;     // or NULL
+	bool live;               // take records as they come, whatever their order
 	uint32_t sampling_rate;
 	// Where flows that ended idle are counted by how late they left, by the clock of the marks,
 	// which lags behind the packets' by `clock_lag_ticks`. The caller's, and may be NULL.

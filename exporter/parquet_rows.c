@@ -138,9 +138,11 @@ static int rank_addresses(struct parquet_addresses *addresses) {
 	for (uint32_t i = 0; i < n; i++)
 		sorted[i] = i < n_low ? i : i - n_low;
 	// `rank` is not made yet and is the spare room.
-	memcpy(keys, addresses->low.low, n_low * sizeof(*keys));
+	for (uint32_t i = 0; i < n_low; i++)
+		keys[i] = addresses->low.low[i];
 	radix_sort(sorted, rank, keys, keys + most, n_low);
-	memcpy(keys, addresses->pairs.low, n_pairs * sizeof(*keys));
+	for (uint32_t i = 0; i < n_pairs; i++)
+		keys[i] = addresses->pairs.low[i];
 	radix_sort(sorted + n_low, rank, keys, keys + most, n_pairs);
 	for (uint32_t i = 0; i < n_pairs; i++)
 		keys[i] = addresses->pairs.high[sorted[n_low + i]];

@@ -133,7 +133,7 @@ make_note(struct parquet_writer *writer, const struct parquet_chunk *chunks, uns
 
 int parquet_writer_row_group(
 	struct parquet_writer *writer,
-	struct flow_record *records,
+	const struct flow_record *records,
 	uint32_t n_records,
 	uint64_t offset,
 	struct parquet_bytes *data,

@@ -32,7 +32,7 @@ struct parquet_key_value {
 struct parquet_writer_config {
 	int level;        // of zstd, 1 to 19
 	uint64_t columns; // one bit for each enum flow_column; 0 = all
-	bool sort; // records are put in the order that compresses best; else left as they come
+	bool sort; // by service and time, which compresses best; else records stay as they come
 	struct flow_source source;
 };
 
@@ -49,11 +49,12 @@ struct parquet_bytes {
 };
 
 // Makes a row group of 1 to PARQUET_MAX_ROWS records, which is to stand at `offset` of the file.
-// `data` is the row group, `note` what parquet_writer_restore() takes. The records may be
-// reordered. -ENOMEM leaves the writer as it was.
+// `data` is the row group, `note` what parquet_writer_restore() takes. The records remain as they
+// are, whatever the order of the rows. -ENOMEM leaves the writer as it was; -EINVAL where there
+// are none or too many.
 [[nodiscard]] int parquet_writer_row_group(
 	struct parquet_writer *writer,
-	struct flow_record *records,
+	const struct flow_record *records,
 	uint32_t n_records,
 	uint64_t offset,
 	struct parquet_bytes *data,
@@ -68,8 +69,8 @@ parquet_writer_restore(struct parquet_writer *writer, const uint8_t *note, size_
 // Takes back the row group that was added last: it could not be written.
 void parquet_writer_drop_last(struct parquet_writer *writer);
 
-// Makes all that follows the row groups, for a file whose row groups end at `offset`: indexes,
-// footer, its length, and the magic. The row groups remain: more may follow, and a later footer.
+// Makes all that follows the row groups, for a file whose row groups end at `offset`: footer, its
+// length, and the magic. The row groups remain: more may follow, and a later footer.
 [[nodiscard]] int parquet_writer_footer(
 	struct parquet_writer *writer,
 	const struct parquet_key_value *pairs,

@@ -4,7 +4,8 @@
 //   [CAPTURE...]
 //
 // The records are those of a flow mix (flow_mix.h), or come out of the flow cache that the
-// captures are replayed through. -g is rows in a row group, -u leaves them as they come, -v tells
+// captures are replayed through. First the file is read back by the reader of the tests and
+// compared. -g is rows in a row group, -u leaves them as they come, -v tells
 // the octets of each column, -o and -c write the file, and the same records as CSV, for other
 // engines to compare. Told is the median of CPU time. Core 0.
 
@@ -20,6 +21,7 @@
 #include "clock.h"
 #include "flow_mix.h"
 #include "measure.h"
+#include "parquet_peer.h"
 #include "parquet_writer.h"
 #include "print.h"
 #include "record_ring.h"
@@ -40,6 +42,8 @@ struct bench {
 	const char *file, *csv;
 	struct ring *ring;
 };
+
+static const struct flow_source source = {1, "192.0.2.1"};
 
 static void fail(const char *what) {
 	fprintf(stderr, "parquet_bench: %s: %s\n", what, strerror(errno));
@@ -146,6 +150,56 @@ static uint64_t write_all(
 	return offset + data.n;
 }
 
+static uint64_t text_sum(const char *text) { // FNV-1a
+	uint64_t sum = UINT64_C(0xcbf29ce484222325);
+	for (; *text != 0; text++)
+		sum = (sum ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	return sum;
+}
+
+static uint64_t record_sum(const struct flow_record *record, enum flow_column column) {
+	bool null;
+	char text[FLOW_COLUMN_TEXT_BYTES];
+
+	if (flow_columns[column].type != COLUMN_TEXT) {
+		uint64_t number = (uint64_t)flow_column_number(record, &source, column, &null);
+		return null ? 1 : number;
+	}
+	return flow_column_text(record, &source, column, text) < 0 ? 1 : text_sum(text);
+}
+
+// Whether each column of the file holds what the records do, in some order.
+static void check(const struct bench *bench, const uint8_t *bytes, size_t n) {
+	struct peer_file file;
+
+	peer_open(&file, bytes, n);
+	for (int column = 0; column < FLOW_COLUMN_COUNT; column++) {
+		uint64_t wanted = 0, found = 0, rows = 0;
+		for (uint32_t i = 0; i < bench->n; i++)
+			wanted += record_sum(&bench->records[i], (enum flow_column)column);
+		for (int group = 0; rows < bench->n; group++) {
+			uint64_t in_group = (uint64_t)PEER_NUMBER(&file.footer, 4, group, 3);
+			struct peer_value *values = peer_column(&file, group, column);
+			for (uint64_t i = 0; i < in_group; i++) {
+				const struct peer_value *value = &values[i];
+				bool text = flow_columns[column].type == COLUMN_TEXT;
+				found += value->null ? 1
+					 : text      ? text_sum(value->text)
+						     : (uint64_t)value->number;
+			}
+			free(values);
+			rows += in_group;
+		}
+		if (found != wanted || rows != bench->n) {
+			fprintf(stderr,
+				"parquet_bench: %s is not what was written\n",
+				flow_columns[column].name);
+			exit(1);
+		}
+	}
+	peer_close(&file);
+}
+
 static void write_csv(const struct bench *bench) {
 	FILE *out = fopen(bench->csv, "w");
 	struct print *print = out == NULL ? NULL : print_new(PRINT_CSV, out);
@@ -163,7 +217,7 @@ static struct parquet_writer *new_writer(const struct bench *bench, uint64_t col
 		.level = bench->level,
 		.columns = columns,
 		.sort = !bench->unsorted,
-		.source = {1, "192.0.2.1"},
+		.source = source,
 	});
 	if (writer == NULL)
 		fail("writer");
@@ -176,13 +230,22 @@ static void run(const struct bench *bench) {
 	double times[MOST_REPEATS], ns;
 	uint64_t bytes = 0;
 
+	char *image;
+	size_t image_bytes;
+	FILE *memory = open_memstream(&image, &image_bytes);
+	if (memory == NULL)
+		fail("memory");
+	write_all(bench, writer, scratch, memory, &ns);
+	fclose(memory);
+	check(bench, (const uint8_t *)image, image_bytes);
 	if (bench->file != NULL) {
 		FILE *file = fopen(bench->file, "w");
 		if (file == NULL)
 			fail(bench->file);
-		write_all(bench, writer, scratch, file, &ns);
+		put(file, image, image_bytes);
 		fclose(file);
 	}
+	free(image);
 	if (bench->csv != NULL)
 		write_csv(bench);
 	for (unsigned i = 0; i < bench->repeats; i++)

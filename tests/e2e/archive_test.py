@@ -81,19 +81,26 @@ def test_verify_finds_every_page_of_an_archive_good():
         assert command("archive", "verify", "--quiet", archive.path).stdout == b""
 
 
-def test_verify_finds_any_flipped_bit_of_the_pages():
-    # Pages begin behind the magic; where the footer begins, the file's end tells.
+def test_what_verify_finds_good_is_what_was_written():
+    # A bit of a page is found by its checksum; of a page's head some bits mean nothing.
     with Archive("mixed.pcap.gz", rows=1000, group=100) as archive:
         [path] = archive.files()
         with open(path, "rb") as file:
             octets = file.read()
         footer = len(octets) - 8 - int.from_bytes(octets[-8:-4], "little")
-        chosen = random.Random(1).sample(range(4, footer), 60)
-        for offset in chosen:
+        every = archive.csv()
+        n_found = 0
+        for offset in random.Random(1).sample(range(4, footer), 60):
             flip(path, offset)
-            done = command("archive", "verify", path, status=1)
-            assert b"row group" in done.stderr, (offset, done.stderr)
+            done = subprocess.run([tap.WEIR, "archive", "verify", path], capture_output=True,
+                                  check=False, timeout=60)
+            if done.returncode == 1:
+                assert b"row group" in done.stderr, (offset, done.stderr)
+                n_found += 1
+            else:
+                assert archive.csv() == every, offset
             flip(path, offset)
+        assert n_found > 40, n_found
         command("archive", "verify", path)
 
 
