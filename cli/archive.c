@@ -51,7 +51,7 @@ static bool is_folder(const char *path) {
 // The files that were named, as if an archive had been listed.
 static bool take_named(struct archive_command *command) {
 	struct archive_files *files = &command->files;
-	const struct archive_options *options = &command->options;
+	const struct upkeep_options *options = &command->options;
 
 	files->files = calloc(options->n_files, sizeof(*files->files));
 	for (unsigned i = 0; files->files != NULL && i < options->n_files; i++) {
@@ -78,7 +78,7 @@ static bool take_named(struct archive_command *command) {
 }
 
 static bool find_files(struct archive_command *command) {
-	struct archive_options *options = &command->options;
+	struct upkeep_options *options = &command->options;
 	char error[ARCHIVE_ERROR_BYTES];
 
 	// `weir archive ls DIR` means the same.
@@ -97,7 +97,7 @@ static bool find_files(struct archive_command *command) {
 
 int command_archive(int argc, char **argv) {
 	struct archive_command command = {0};
-	int rc = archive_options_parse(&command.options, argc, argv);
+	int rc = upkeep_options_parse(&command.options, argc, argv);
 
 	if (rc != 0)
 		return rc > 0 ? EXIT_OK : EXIT_USAGE;
@@ -106,17 +106,17 @@ int command_archive(int argc, char **argv) {
 	sigaction(SIGINT, &on_stop, NULL);
 	sigaction(SIGTERM, &on_stop, NULL);
 	bool found = find_files(&command);
-	if (command.options.archive == NULL && command.options.action >= ARCHIVE_REPAIR) {
+	if (command.options.archive == NULL && command.options.action >= UPKEEP_REPAIR) {
 		fprintf(stderr,
 			"weir archive: %s: name the archive's folder, as in --archive DIR\n",
 			command.options.files[0]);
 		rc = EXIT_USAGE;
 	} else if (found) {
 		static void (*const actions[])(struct archive_command *) = {
-			[ARCHIVE_LS] = archive_ls,
-			[ARCHIVE_VERIFY] = archive_verify,
-			[ARCHIVE_REPAIR] = archive_repair,
-			[ARCHIVE_COMPACT] = archive_compact,
+			[UPKEEP_LS] = archive_ls,
+			[UPKEEP_VERIFY] = archive_verify,
+			[UPKEEP_REPAIR] = archive_repair,
+			[UPKEEP_COMPACT] = archive_compact,
 		};
 		actions[command.options.action](&command);
 		if (command.stop)

@@ -7,10 +7,10 @@
 #include <stdbool.h>
 
 #include "archive_files.h"
-#include "archive_options.h"
+#include "upkeep_options.h"
 
 struct archive_command {
-	struct archive_options options;
+	struct upkeep_options options;
 	struct archive_files files; // of the archive or as named, oldest first
 	volatile int stop;          // an interrupt came
 	bool failed;                // something is wrong; a line told it

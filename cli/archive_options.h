@@ -1,38 +1,12 @@
-<<<<<<< HEAD
-// What `weir archive` was asked to do.
-=======
 // Options of the archive, the same for every command that fills one.
 //
 // Threads: one.
->>>>>>> arch
 
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-<<<<<<< HEAD
-enum archive_action {
-	ARCHIVE_LS,
-	ARCHIVE_VERIFY,
-	ARCHIVE_REPAIR,
-	ARCHIVE_COMPACT,
-};
-
-struct archive_options {
-	enum archive_action action;
-	const char *archive; // or NULL: then there are files, for ls and verify
-	char *const *files;
-	unsigned n_files;
-	bool json;
-	bool quiet; // verify: what is wrong alone
-	int level;  // of zstd, for what is written
-};
-
-// 0: go on; 1: help was asked for and printed; -EINVAL: a mistake was reported on standard
-// error.
-int archive_options_parse(struct archive_options *options, int argc, char **argv);
-=======
 #include "archive.h"
 #include "clock.h"
 
@@ -88,4 +62,3 @@ int archive_options_take(struct archive_options *options, int id, const char *ar
 
 // Checks that they go together. Returns 0 or -EINVAL after a mistake that was reported.
 int archive_options_check(const struct archive_options *options);
->>>>>>> arch

@@ -145,6 +145,7 @@ void archive_repair(struct archive_command *command) {
 	if (lock < 0)
 		return;
 	upkeep_clean(command);
+	upkeep_finish(command);
 	for (size_t i = 0; i < command->files.n && !command->stop; i++)
 		if (!command->files.files[i].open)
 			repair_file(command, command->files.files[i].path);

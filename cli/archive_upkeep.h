@@ -18,6 +18,10 @@ enum {
 // Removes what a compact that was ended left behind. The lock is held.
 void upkeep_clean(struct archive_command *command);
 
+// Finishes the files that sensors which are no more left open; those of a sensor that runs are left
+// alone. Tells what it did.
+void upkeep_finish(struct archive_command *command);
+
 // DIR/.compact/hour: readers of an archive pass over names with a dot.
 [[nodiscard]] int upkeep_folder(const struct archive_command *command, char *path);
 

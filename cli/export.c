@@ -270,7 +270,7 @@ static void run(struct session *session) {
 
 static void report(struct session *session) {
 	struct export_ledger *ledger = &session->ledger;
-	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 1];
+	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 2];
 	char error[LEDGER_ERROR_BYTES];
 	int rc = 0;
 

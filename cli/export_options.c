@@ -40,7 +40,7 @@ enum option_id {
 	OPT_COLLECTOR = 'c',
 	OPT_TO = 't',
 	OPT_HELP = 'h',
-	OPT_ARCHIVE = 256,
+	OPT_FROM_ARCHIVE = 256,
 	OPT_FROM,
 	OPT_UNTIL,
 	OPT_LAST,
@@ -53,7 +53,7 @@ enum option_id {
 };
 
 static const struct option long_options[] = {
-	{"archive", required_argument, NULL, OPT_ARCHIVE},
+	{"archive", required_argument, NULL, OPT_FROM_ARCHIVE},
 	{"from", required_argument, NULL, OPT_FROM},
 	{"until", required_argument, NULL, OPT_UNTIL},
 	{"last", required_argument, NULL, OPT_LAST},
@@ -137,7 +137,7 @@ static int parse_option(struct parsing *parsing, int id, const char *arg) {
 	int rc;
 
 	switch (id) {
-	case OPT_ARCHIVE:
+	case OPT_FROM_ARCHIVE:
 		options->archive = arg;
 		return 0;
 	case OPT_FROM:

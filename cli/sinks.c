@@ -121,9 +121,6 @@ static void count_collector(const struct collector *collector, struct ledger_sin
 	ledger_sink_add_loss(sink, "other", stats.lost_other);
 }
 
-<<<<<<< HEAD
-static void count_print(const struct sinks *sinks, struct ledger_sink *sink) {
-=======
 static void count_archive(const struct sinks *sinks, struct ledger_sink *sink) {
 	struct archive_stats stats;
 
@@ -137,8 +134,7 @@ static void count_archive(const struct sinks *sinks, struct ledger_sink *sink) {
 	ledger_sink_add_loss(sink, "write_error", stats.lost_error);
 }
 
-static void count_print(const struct print *print, struct ledger_sink *sink) {
->>>>>>> arch
+static void count_print(const struct sinks *sinks, struct ledger_sink *sink) {
 	struct print_stats stats;
 
 	print_stats(sinks->print, &stats);
@@ -227,6 +223,8 @@ static void report_print(const struct sinks *sinks) {
 void sinks_complain(const struct sinks *sinks, const char *ended) {
 	for (unsigned i = 0; i < sinks->n_collectors; i++)
 		report_collector(sinks, sinks->collectors[i], ended);
+	if (sinks->archive != NULL)
+		report_archive(sinks);
 	if (sinks->print != NULL)
 		report_print(sinks);
 }
@@ -240,16 +238,7 @@ void sinks_report(
 	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 2];
 	char error[LEDGER_ERROR_BYTES];
 
-<<<<<<< HEAD
 	sinks_complain(sinks, ended);
-=======
-	for (unsigned i = 0; i < sinks->n_collectors; i++)
-		report_collector(sinks, sinks->collectors[i], ended);
-	if (sinks->archive != NULL)
-		report_archive(sinks);
-	if (sinks->print != NULL)
-		report_print(sinks);
->>>>>>> arch
 	sinks_count(sinks, counts, &ledger->n_sinks);
 	ledger->sinks = counts;
 

@@ -30,16 +30,13 @@ struct sinks_config {
 	uint32_t datagrams_per_s; // 0 = no limit
 	bool wait;                // for a socket that is full
 	enum print_format print;
-<<<<<<< HEAD
-	FILE *print_to;         // NULL = standard output; stays the caller's
-	const char *print_name; // of `print_to`
-=======
+	FILE *print_to;                        // NULL = standard output; stays the caller's
+	const char *print_name;                // of `print_to`
 	const struct archive_options *archive; // or NULL
 	uid_t owner; // of its files, where weir is to become another user; or ARCHIVE_KEEP_OWNER
 	gid_t group;
 	// Called, by any thread, with one line for what a sink has to tell while records flow.
 	void (*on_message)(const char *message, bool bad, void *arg);
->>>>>>> arch
 	// Called with one line for each thing that went wrong.
 	void (*on_complaint)(const char *message, void *arg);
 	void *arg;

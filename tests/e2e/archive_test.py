@@ -161,6 +161,40 @@ def test_repair_puts_aside_what_has_no_footer():
         command("archive", "verify", "--archive", archive.path)
 
 
+def test_repair_finishes_what_a_crash_left_open():
+    with Archive("mixed.pcap.gz", options=["-p"]) as archive:
+        every = counted(archive.csv())
+        done = command("archive", "repair", archive.path)
+        assert b"sensor test" in done.stdout and b"records recovered" in done.stdout, done.stdout
+        assert [f["state"] for f in listed(archive)] == ["closed"] * 3
+        assert counted(archive.csv()) == every
+        assert all(path.endswith(".parquet") for path in archive.files()), archive.files()
+        command("archive", "verify", archive.path)
+
+
+def test_repair_finishes_what_was_whole_of_a_file_cut_anywhere():
+    for cut in (1, 5000):
+        with Archive("mixed.pcap.gz", rows=1000, options=["-p"]) as archive:
+            every = counted(archive.csv())
+            [part] = [path for path in archive.files() if path.endswith(".part")]
+            os.truncate(part, os.path.getsize(part) - cut)
+            left = counted(archive.csv())
+            assert left < every and left.total() >= 40
+            command("archive", "repair", archive.path, status=None)
+            assert counted(archive.csv()) == left
+            command("archive", "verify", archive.path)
+
+
+def test_repair_leaves_alone_what_a_running_sensor_has_open():
+    with Archive("mixed.pcap.gz", options=["-p"]) as archive:
+        before = snapshot(archive)
+        with open(os.path.join(archive.path, ".test.lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = command("archive", "repair", archive.path)
+        assert b"left alone" in done.stdout, done.stdout + done.stderr
+        assert snapshot(archive) == before
+
+
 def test_repair_leaves_a_good_archive_as_it_is():
     with Archive("mixed.pcap.gz") as archive:
         before = snapshot(archive)

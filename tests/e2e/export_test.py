@@ -8,6 +8,7 @@ import os
 import signal
 import struct
 import subprocess
+import tempfile
 
 from archives import Archive, command, csv_of, flip, own
 from collect import Datagrams, Nfcapd, tap, until
@@ -61,6 +62,17 @@ def test_nfcapd_is_refilled_with_what_it_got_live():
             live = nfcapd_of("replay", own(capture))
             refilled = nfcapd_of("export", "--archive", archive.path)
         assert refilled == live and len(live) > 0, capture
+
+
+def test_an_archive_that_a_replay_wrote_gives_back_what_it_sent():
+    for capture in ("mixed.pcap.gz", "web.pcap"):
+        with tempfile.TemporaryDirectory(prefix="weir-archive-") as folder:
+            path = os.path.join(folder, "archive")
+            live = nfcapd_of("replay", "--archive", path, "--sample=2", own(capture))
+            assert nfcapd_of("export", "--archive", path) == live and len(live) > 0, capture
+            done = command("export", "--archive", path, "--to=csv", "--ledger=none")
+        assert counted(done.stdout.decode().splitlines()[1:]) \
+            == counted(csv_of(capture, options=["--sample=2"])), capture
 
 
 def headers(datagrams):
