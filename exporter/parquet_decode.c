@@ -196,7 +196,7 @@ const char *parquet_decode_split(
 		const uint8_t *top = bytes + (value_bytes - 1) * n + done;
 		int64_t *values = out + done;
 		for (size_t i = 0; i < count; i++)
-			values[i] = (int8_t)top[i]; // has the sign
+			values[i] = (top[i] ^ 0x80) - 0x80; // the sign is in it
 		for (const uint8_t *next = top; next != bytes + done;) {
 			next -= n;
 			for (size_t i = 0; i < count; i++)

@@ -314,10 +314,10 @@ static int read_groups(struct parquet_footer *footer, struct thrift_reader *in, 
 }
 
 // A text of the footer, which then ends in a 0: written over what followed, which has been read.
-static char *ended(const uint8_t *text, uint32_t n) {
-	char *end = (char *)(uintptr_t)text;
-	end[n] = '\0';
-	return end;
+static char *ended(struct parquet_footer *footer, const uint8_t *text, uint32_t n) {
+	uint8_t *own = footer->bytes + (text - footer->bytes);
+	own[n] = '\0';
+	return (char *)own;
 }
 
 static int read_pairs(struct parquet_footer *footer, struct thrift_reader *in, char *error) {
@@ -343,8 +343,8 @@ static int read_pairs(struct parquet_footer *footer, struct thrift_reader *in, c
 				thrift_read_skip(in);
 		if (in->error != NULL || key == NULL || value == NULL)
 			continue;
-		footer->pairs[footer->n_pairs].key = ended(key, key_bytes);
-		footer->pairs[footer->n_pairs++].value = ended(value, value_bytes);
+		footer->pairs[footer->n_pairs].key = ended(footer, key, key_bytes);
+		footer->pairs[footer->n_pairs++].value = ended(footer, value, value_bytes);
 	}
 	return 0;
 }
@@ -400,7 +400,7 @@ static int read_footer(struct parquet_footer *footer, size_t n, char *error) {
 int parquet_footer_read(
 	struct parquet_footer *footer, const struct parquet_source *source, char *error
 ) {
-	uint8_t head[PARQUET_MAGIC_BYTES], tail[TAIL_BYTES];
+	uint8_t head[PARQUET_MAGIC_BYTES] = {0}, tail[TAIL_BYTES] = {0};
 	uint64_t n = source->n_bytes;
 	uint32_t footer_bytes;
 	int rc;

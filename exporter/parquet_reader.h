@@ -1,10 +1,15 @@
 // Parquet reader: the columns of a file that weir wrote (parquet_writer.h), as vectors. Strict:
 // files may be damaged or made by an enemy, so every length and offset is checked against the
-// file, and memory is bounded by what the file holds. What weir does not write (nested columns,
-// other codecs, other types) is refused with its name.
+// file, and memory is bounded by what the file holds and its rows could need. What weir does not
+// write (nested columns, other codecs, other types) is refused with its name; columns that are
+// not known are passed over, so that a file of a later weir can be read. Any column may be
+// optional, as engines write them that take a file and give it back.
+//
+// Pages have checksums; the footer has none, for the format knows of none. So numbers and texts
+// that the statistics exclude are errors too.
 //
 // Threads: a reader is read-only once open, so several threads may take columns from it, each
-// into vectors of its own. Time: none.
+// into vectors of its own; parquet_reader_records() alone is one thread's. Time: none.
 // Errors: negative errno, and one line that names the column, the row group and the offset.
 
 #pragma once
@@ -22,7 +27,7 @@ enum {
 struct parquet_reader;
 
 // What the statistics say of a column in a row group. Text is not among them: for it `known` is
-// false, and parquet_text_range() answers.
+// false, and parquet_reader_text_range() answers.
 struct parquet_range {
 	bool known;
 	int64_t min, max;
@@ -35,7 +40,7 @@ struct parquet_text_range {
 };
 
 // The values of one column in one row group. Numbers: values[i], or text by dictionary:
-// text of row i = dictionary[index[i]]. NULL rows are those with valid[i] == 0; `valid` is NULL
+// text of row i = texts[index[i]]. NULL rows are those with valid[i] == 0; `valid` is NULL
 // where there is none. All is the vector's and stays until it is read into again or done.
 struct parquet_vector {
 	uint32_t n_rows;
@@ -43,7 +48,7 @@ struct parquet_vector {
 	uint32_t *index;    // text; for a NULL row 0
 	uint8_t *valid;     // NULL = all rows have a value
 	uint32_t n_texts;   // of the dictionary, each different
-	const char **texts; // not ended by a 0
+	const char **texts; // not ended by a 0, and of any octets: who prints them must mind
 	uint32_t *text_bytes;
 	void *internal; // what the above points into
 };
@@ -95,7 +100,9 @@ bool parquet_reader_text_range(
 const char *parquet_reader_value(const struct parquet_reader *reader, const char *key);
 
 // Reads a column of a row group into `vector`, which begins as {0} and may be used again.
-// Page checksums are verified. Returns 0 or a negative errno with one line in `error`.
+// Page checksums are verified. Returns 0 or a negative errno with one line in `error`: -EBADMSG
+// damaged, -ENOTSUP not as weir writes it, -ENOENT no such column, -EINVAL no such row group,
+// -ENOMEM. After an error the vector is empty and may be used again.
 [[nodiscard]] int parquet_reader_column(
 	const struct parquet_reader *reader,
 	unsigned group,
@@ -107,8 +114,8 @@ void parquet_vector_done(struct parquet_vector *vector);
 
 // Reads a whole row group back as flow records, as they were given to the writer, though in
 // another order. `records` has room for parquet_reader_group_rows(). Columns that the file has
-// not are zero in the records. `source` is filled from the first row; its address, if any, is
-// the reader's. Returns 0 or a negative errno.
+// not are zero in the records; a number that no record has is -EBADMSG. `source` is filled from the
+// first row; its address, if any, is the reader's. Returns 0 or a negative errno.
 [[nodiscard]] int parquet_reader_records(
 	struct parquet_reader *reader,
 	unsigned group,

@@ -50,22 +50,16 @@ int parquet_source_read(
 	while (done < n) {
 		ssize_t got =
 			pread(source->fd, (uint8_t *)out + done, n - done, (off_t)(offset + done));
+		unsigned long long at = offset + done;
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return parquet_fail(
-				error,
-				errno,
-				"cannot read at offset %llu: %s",
-				(unsigned long long)(offset + done),
-				strerror(errno)
+				error, errno, "cannot read at offset %llu: %s", at, strerror(errno)
 			);
 		if (got == 0)
 			return parquet_fail(
-				error,
-				EBADMSG,
-				"cut at offset %llu while it was read",
-				(unsigned long long)(offset + done)
+				error, EBADMSG, "cut at offset %llu while it was read", at
 			);
 		done += (size_t)got;
 	}
