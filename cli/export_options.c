@@ -20,9 +20,10 @@ static const char help[] =
 	"writes them as another format.\n"
 	"\n"
 	"      --archive DIR           all files of this archive, the open one too\n"
+	"                              [" OPTIONS_ARCHIVE_DIR "]\n"
 	"      --from TIME             records that ended then or later, in UTC, such as\n"
 	"                              2026-11-24T10:30; also @SECONDS and now\n"
-	"      --until TIME            and that ended before\n"
+	"      --until TIME            and that ended before; --to TIME is the same\n"
 	"      --last DURATION         instead of these: the last 1h, 1d ...\n"
 	"  -c, --collector HOST:PORT   send NetFlow v9 there; may be repeated\n"
 	"  -t, --to FORMAT[:FILE]      write csv, json or text, to stdout or a file, or\n"
@@ -98,7 +99,8 @@ static int last(struct parsing *parsing, const char *arg) {
 	return 0;
 }
 
-static int to(struct export_options *options, const char *arg) {
+static int to(struct parsing *parsing, const char *arg) {
+	struct export_options *options = parsing->options;
 	static const struct {
 		const char *name;
 		enum print_format format;
@@ -122,6 +124,11 @@ static int to(struct export_options *options, const char *arg) {
 			options->print_file = file;
 			return 0;
 		}
+	// `weir query` has the end of a time range under this name; no time is called as a format.
+	if (moment_parse(arg, parsing->now_ns, &options->until_ns) == 0) {
+		parsing->range = "to";
+		return 0;
+	}
 	return options_mistake(
 		"--to %s: not a format; use csv, json, text or ipfix:FILE (the end of a time "
 		"range is --until)",
@@ -147,7 +154,7 @@ static int parse_option(struct parsing *parsing, int id, const char *arg) {
 	case OPT_LAST:
 		return last(parsing, arg);
 	case OPT_TO:
-		return to(options, arg);
+		return to(parsing, arg);
 	case OPT_COLLECTOR:
 		if (options->n_collectors == SINKS_MAX_COLLECTORS)
 			return options_mistake(
@@ -199,8 +206,6 @@ static int parse_option(struct parsing *parsing, int id, const char *arg) {
 static int check(const struct parsing *parsing) {
 	const struct export_options *options = parsing->options;
 
-	if (options->archive == NULL && options->n_files == 0)
-		return options_mistake("no archive; name it, as in --archive DIR, or its files");
 	if (options->archive != NULL && options->n_files > 0)
 		return options_mistake("%s: files or --archive, not both", options->files[0]);
 	if (parsing->range != NULL && parsing->last != NULL)
@@ -241,5 +246,7 @@ int export_options_parse(struct export_options *options, int argc, char **argv, 
 	}
 	options->files = argv + optind;
 	options->n_files = (unsigned)(argc - optind);
+	if (options->archive == NULL && options->n_files == 0)
+		options->archive = OPTIONS_ARCHIVE_DIR;
 	return check(&parsing);
 }

@@ -21,6 +21,7 @@ static const char help[] =
 	"  compact  make one file of the many of an hour that is over\n"
 	"\n"
 	"      --archive DIR  the archive's folder; may stand alone too, without the option\n"
+	"                     [" OPTIONS_ARCHIVE_DIR "]\n"
 	"      --json         one object a line\n"
 	"  -q, --quiet        verify: say only what is wrong\n"
 	"      --level N      zstd level of what is written, 1 to 19  [9]\n"
@@ -99,6 +100,6 @@ int upkeep_options_parse(struct upkeep_options *options, int argc, char **argv) 
 	if (options->archive != NULL && options->n_files > 0)
 		return options_mistake("%s: files or --archive, not both", options->files[0]);
 	if (options->archive == NULL && options->n_files == 0)
-		return options_mistake("no archive; name it, as in --archive DIR");
+		options->archive = OPTIONS_ARCHIVE_DIR;
 	return 0;
 }

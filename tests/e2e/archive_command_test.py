@@ -308,7 +308,6 @@ def test_mistakes_say_what_would_do():
     for arguments, wanted in (
         ((), b"ls, verify, repair or compact"),
         (("list",), b"ls, verify, repair or compact"),
-        (("ls",), b"--archive DIR"),
         (("compact", "--level=20", "x"), b"1 to 19"),
         (("repair", "/dev/null"), b"--archive DIR"),
     ):
