@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "export_ledger.h"
 #include "export_options.h"
+#include "ipfix_file.h"
 #include "progress.h"
 #include "sinks.h"
 
@@ -27,7 +28,8 @@ struct session {
 	size_t n_paths;
 	struct archive_merge *merge;
 	struct sinks sinks;
-	FILE *print_to; // where it is not standard output
+	FILE *print_to;           // where it is not standard output
+	struct ipfix_file *ipfix; // or NULL
 	struct progress progress;
 	struct export_ledger ledger;
 	bool failed;
@@ -102,24 +104,32 @@ static bool find_files(struct session *session) {
 	return true;
 }
 
-static bool open_print(struct session *session) {
-	const char *name = session->options.print_file;
+static bool open_output(struct session *session) {
+	const struct export_options *options = &session->options;
+	const char *name = NULL;
 	char message[COLLECTOR_ERROR_BYTES];
 
-	if (name == NULL)
-		return true;
-	session->print_to = fopen(name, "w");
-	if (session->print_to == NULL) {
+	if (options->print_file != NULL) {
+		session->print_to = fopen(options->print_file, "w");
+		if (session->print_to == NULL)
+			name = options->print_file;
+	}
+	if (options->ipfix_file != NULL && name == NULL) {
+		session->ipfix = ipfix_file_new(options->ipfix_file, options->source_id);
+		if (session->ipfix == NULL)
+			name = options->ipfix_file;
+	}
+	if (name != NULL) {
 		snprintf(message, sizeof(message), "%s: %s", name, strerror(errno));
 		complain(session, message);
 	}
-	return session->print_to != NULL;
+	return name == NULL;
 }
 
 static bool open_sinks(struct session *session) {
 	const struct export_options *options = &session->options;
 
-	return open_print(session)
+	return open_output(session)
 	       && sinks_open(
 		       &session->sinks,
 		       &(struct sinks_config){
@@ -196,6 +206,15 @@ deliver(struct session *session,
 		);
 		collector_add(sinks->collectors[i], records, (size_t)n, session->now_ms);
 	}
+	if (session->ipfix != NULL)
+		ipfix_file_add(
+			session->ipfix,
+			records,
+			(size_t)n,
+			sampling->interval,
+			sampling->random ? 2 : 1,
+			session->now_ms
+		);
 	for (int i = 0; i < n; i++) {
 		if (sinks->print != NULL)
 			print_add(sinks->print, &records[i], sampling->interval);
@@ -268,14 +287,34 @@ static void run(struct session *session) {
 		complain(session, strerror(-n));
 }
 
+static void finish_ipfix(struct session *session) {
+	char message[COLLECTOR_ERROR_BYTES];
+	int rc = ipfix_file_finish(session->ipfix);
+
+	if (rc < 0) {
+		snprintf(
+			message,
+			sizeof(message),
+			"%s: %s",
+			session->options.ipfix_file,
+			strerror(-rc)
+		);
+		complain(session, message);
+	}
+}
+
 static void report(struct session *session) {
 	struct export_ledger *ledger = &session->ledger;
-	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 2];
+	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 3];
 	char error[LEDGER_ERROR_BYTES];
 	int rc = 0;
 
 	sinks_complain(&session->sinks, "export");
 	sinks_count(&session->sinks, counts, &ledger->n_sinks);
+	if (session->ipfix != NULL) {
+		finish_ipfix(session);
+		ipfix_file_count(session->ipfix, &counts[ledger->n_sinks++]);
+	}
 	ledger->sinks = counts;
 	archive_merge_stats(session->merge, &ledger->archive);
 	FILE *out = session->sinks.print != NULL && session->print_to == NULL ? stderr : stdout;
@@ -292,6 +331,7 @@ static void report(struct session *session) {
 }
 
 static void done(struct session *session) {
+	ipfix_file_free(session->ipfix);
 	sinks_close(&session->sinks);
 	if (session->print_to != NULL && fclose(session->print_to) != 0)
 		complain(session, strerror(errno));
