@@ -3,15 +3,18 @@
 replay itself: every record, times to the millisecond."""
 
 import collections
+import ipaddress
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
 import tempfile
 
 from archives import Archive, command, csv_of, flip, own
-from collect import Datagrams, Nfcapd, tap, until
+from collect import Datagrams, Nfcapd, need, tap, until
+from nfcapd_test import ms_of_text as ms_of_iso
 from nfcapd_test import of_nfdump
 
 CAPTURES = sorted(n for n in os.listdir(tap.CAPTURES) if ".pcap" in n)
@@ -203,6 +206,106 @@ def test_an_interrupt_ends_an_export_with_a_ledger_that_holds():
     ledger = tap.ledger_of(out)
     assert process.returncode == 1 and b"interrupted" in errors
     assert ledger["balanced"] and ledger["left"] > 0 and ledger["exported"] > 0, ledger
+
+
+def of_ipfix(path):
+    """The records that Debian's ipfixDump prints of a file, by the names of IPFIX."""
+    done = subprocess.run([need("ipfixDump"), "--in", path], capture_output=True, check=True, timeout=60)
+    records = []
+    for line in done.stdout.decode().splitlines():
+        if line.startswith("--- "):
+            records.append({} if line.startswith("--- data record") else None)
+        found = re.match(r"\t\(\d+\)[ (S)]+(\w+) : (.*)", line)
+        if found:
+            records[-1][found[1]] = found[2]
+    return [r for r in records if r is not None]
+
+
+def ms_of_text(text):
+    return ms_of_iso(text.replace(" ", "T"))
+
+
+def row_of_ipfix(r):
+    v6 = "sourceIPv6Address" in r
+    icmp = r["icmpTypeCodeIPv6" if v6 else "icmpTypeCodeIPv4"]
+    source, destination = (r[f"{side}IPv{6 if v6 else 4}Address"] for side in ("source", "destination"))
+    return (
+        ms_of_text(r["flowStartMilliseconds"]), ms_of_text(r["flowEndMilliseconds"]),
+        ipaddress.ip_address(source), ipaddress.ip_address(destination),
+        *(int(r[name]) for name in (
+            "protocolIdentifier", "sourceTransportPort", "destinationTransportPort",
+            "octetDeltaCount", "packetDeltaCount")),
+        int(r["tcpControlBits"], 0), int(r["ipClassOfService"], 0),
+        int(r["ingressInterface"]), int(r["egressInterface"]),
+        r["sourceMacAddress"], r["destinationMacAddress"], int(r["vlanId"]), int(icmp),
+        int(r["minimumTTL"]), int(r["flowEndReason"]), int(r["maximumTTL"]),
+    )
+
+
+def row_of_csv(line):
+    f = line.split(",")
+    icmp = int(f[16]) * 256 + int(f[17])
+    return (
+        int(f[0]) // 10**6, int(f[1]) // 10**6, ipaddress.ip_address(f[2]), ipaddress.ip_address(f[3]),
+        *map(int, f[4:13]), f[13], f[14], int(f[15]), icmp, int(f[19]), int(f[22]), int(f[23]),
+    )
+
+
+def test_ipfix_files_hold_every_record_in_the_order_of_their_ends():
+    for capture in CAPTURES:
+        with Archive(capture) as archive:
+            out = os.path.join(archive.folder.name, "out.ipfix")
+            done = command("export", "--archive", archive.path, f"--to=ipfix:{out}", "--ledger=json")
+            wanted = list(map(row_of_csv, archive.csv()))
+            got = [row_of_ipfix(r) for r in of_ipfix(out) if "octetDeltaCount" in r]
+            assert got == wanted, (capture, [pair for pair in zip(got, wanted) if pair[0] != pair[1]][:2])
+            assert ledger_of(done)["balanced"] and ledger_of(done)["sinks"][0]["sent"] == len(wanted)
+
+
+def test_ipfix_files_tell_the_sampling_of_what_follows():
+    with Archive("ping.pcap", options=["-r", "1"]) as archive:
+        archive.add("mixed.pcap.gz", options=["-r", "100", "-s", "b"])
+        out = os.path.join(archive.folder.name, "out.ipfix")
+        command("export", "--archive", archive.path, f"--to=ipfix:{out}", "--source-id=9")
+        records = of_ipfix(out)
+    intervals = [(r["samplingInterval"], r["observationDomainId"]) for r in records if "samplingInterval" in r]
+    assert ("1", "9") in intervals and ("100", "9") in intervals, intervals
+    sampled = counted_by_interval(records)
+    assert sampled == {"1": len(csv_of("ping.pcap")), "100": len(csv_of("mixed.pcap.gz"))}, sampled
+
+
+def counted_by_interval(records):
+    interval, n = None, collections.Counter()
+    for r in records:
+        interval = r.get("samplingInterval", interval)
+        n[interval] += "octetDeltaCount" in r
+    return n
+
+
+def test_wireshark_finds_nothing_wrong_with_ipfix_files():
+    with Archive("mixed.pcap.gz", "web.pcap") as archive:
+        out = os.path.join(archive.folder.name, "out.ipfix")
+        command("export", "--archive", archive.path, f"--to=ipfix:{out}")
+        done = subprocess.run(
+            [need("tshark"), "-r", out, "-T", "fields", "-e", "cflow.sequence", "-e", "cflow.flowset_id",
+             "-e", "_ws.expert.message", "-e", "_ws.malformed"],
+            capture_output=True, check=True, timeout=120,
+        )
+        lines = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    assert lines and all(line[2:] == ["", ""] for line in lines), lines
+    sequences = [int(line[0]) for line in lines]
+    assert sequences[0] == 0 and sequences == sorted(sequences), sequences
+
+
+def test_a_file_that_cannot_be_written_is_told_of():
+    with Archive("mixed.pcap.gz") as archive:
+        for form in ("csv", "ipfix"):
+            done = command("export", "--archive", archive.path, f"--to={form}:/dev/full", "--ledger=json",
+                           status=1)
+            ledger = ledger_of(done)
+            assert ledger["balanced"] and b"No space left" in done.stderr, done.stderr
+            assert ledger["sinks"][0]["lost"]["write_error"] == ledger["exported"], ledger
+            command("export", "--archive", archive.path, f"--to={form}:/nonexistent/file", status=1)
 
 
 def mistake(*arguments):
