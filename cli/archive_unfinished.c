@@ -31,7 +31,7 @@ static int take_sensor(const struct archive_walk_file *file, void *arg) {
 		if (strcmp(sensors->names[i], name->sensor) == 0)
 			return 0;
 	if (sensors->n < MOST_SENSORS)
-		strcpy(sensors->names[sensors->n++], name->sensor);
+		memcpy(sensors->names[sensors->n++], name->sensor, sizeof(name->sensor));
 	return 0;
 }
 

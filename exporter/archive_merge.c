@@ -239,7 +239,10 @@ static size_t n_held(const struct archive_merge *merge) {
 // Makes room for `n` records more.
 static int make_room(struct archive_merge *merge, size_t n) {
 	// What left stands before `begin`.
-	memmove(merge->order, merge->order + merge->begin, n_held(merge) * sizeof(*merge->order));
+	if (merge->begin > 0)
+		memmove(merge->order,
+			merge->order + merge->begin,
+			n_held(merge) * sizeof(*merge->order));
 	merge->end -= merge->begin;
 	merge->begin = 0;
 	if (n <= merge->n_free)
@@ -325,10 +328,10 @@ static int read_group(struct archive_merge *merge) {
 
 static void sort(struct archive_merge *merge) {
 	size_t n = n_held(merge);
-	uint32_t *order = merge->order + merge->begin;
 
 	if (merge->sorted)
 		return;
+	uint32_t *order = merge->order + merge->begin;
 	for (size_t i = 0; i < n; i++)
 		merge->keys[i] = merge->records[order[i]].last_ticks;
 	radix_sort(order, merge->spare_order, merge->keys, merge->spare_keys, n);
