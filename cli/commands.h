@@ -9,6 +9,8 @@ enum {
 	EXIT_USAGE = 2,  // a wrong option or argument; nothing was done
 };
 
+int command_archive(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);

@@ -9,6 +9,9 @@
 
 #include "clock.h"
 
+// Where an archive is looked for, where no other place is named.
+#define OPTIONS_ARCHIVE_DIR "/var/lib/weir"
+
 // Says whose options are read next, and lets getopt_long() say nothing by itself.
 void options_begin(const char *command);
 

@@ -33,7 +33,7 @@ static void bytes_text(char *out, size_t size, uint64_t bytes) {
 	snprintf(out, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
 }
 
-// Packets, or packets a second, in five characters or so.
+// A number, or one a second, in five characters or so.
 static void count_text(char *out, size_t size, double value) {
 	static const char *const units[] = {"", "k", "M", "G", "T"};
 	unsigned unit = 0;
@@ -45,8 +45,8 @@ static void count_text(char *out, size_t size, double value) {
 	snprintf(out, size, unit == 0 ? "%.0f%s" : "%.1f%s", value, units[unit]);
 }
 
-void progress_begin(struct progress *progress) {
-	*progress = (struct progress){.start_ns = monotonic_ns()};
+void progress_begin(struct progress *progress, const char *counts) {
+	*progress = (struct progress){.counts = counts, .start_ns = monotonic_ns()};
 }
 
 void progress_update(struct progress *progress, const struct replay_progress *state) {
@@ -76,12 +76,13 @@ void progress_update(struct progress *progress, const struct replay_progress *st
 		n = snprintf(
 			line,
 			sizeof(line),
-			"[%s] %3.0f%%  %s of %s  %s packets  %s/s  %ld:%02ld left",
+			"[%s] %3.0f%%  %s of %s  %s %s  %s/s  %ld:%02ld left",
 			bar,
 			part * 100,
 			read,
 			total,
 			packets,
+			progress->counts,
 			per_s,
 			left / 60,
 			left % 60
@@ -90,9 +91,10 @@ void progress_update(struct progress *progress, const struct replay_progress *st
 		n = snprintf(
 			line,
 			sizeof(line),
-			"%s read  %s packets  %s/s  %.0f s",
+			"%s read  %s %s  %s/s  %.0f s",
 			read,
 			packets,
+			progress->counts,
 			per_s,
 			seconds
 		);

@@ -173,7 +173,7 @@ int command_replay(int argc, char **argv) {
 	const struct sigaction on_stop = {.sa_handler = on_signal};
 	sigaction(SIGINT, &on_stop, NULL);
 	sigaction(SIGTERM, &on_stop, NULL);
-	progress_begin(&session.progress);
+	progress_begin(&session.progress, "packets");
 	rc = replay_run(session.replay);
 	progress_end(&session.progress);
 	exporter_join(session.exporter);

@@ -11,13 +11,8 @@
 #include "clock.h"
 #include "packet_options.h"
 #include "print.h"
+#include "progress.h"
 #include "sinks.h"
-
-enum progress_mode {
-	PROGRESS_AUTO, // if standard error is a terminal
-	PROGRESS_ALWAYS,
-	PROGRESS_NEVER,
-};
 
 struct replay_options {
 	const char *collectors[SINKS_MAX_COLLECTORS];

@@ -83,7 +83,9 @@ bool sinks_open(struct sinks *sinks, const struct sinks_config *config) {
 	if (config->archive != NULL && config->archive->dir != NULL && !open_archive(sinks))
 		return false;
 	if (config->print != PRINT_NONE) {
-		sinks->print = print_new(config->print, stdout);
+		sinks->print = print_new(
+			config->print, config->print_to != NULL ? config->print_to : stdout
+		);
 		if (sinks->print == NULL) {
 			complain(sinks, "%s", strerror(errno));
 			return false;
@@ -132,12 +134,15 @@ static void count_archive(const struct sinks *sinks, struct ledger_sink *sink) {
 	ledger_sink_add_loss(sink, "write_error", stats.lost_error);
 }
 
-static void count_print(const struct print *print, struct ledger_sink *sink) {
+static void count_print(const struct sinks *sinks, struct ledger_sink *sink) {
 	struct print_stats stats;
 
-	print_stats(print, &stats);
-	*sink = (struct ledger_sink
-	){.name = "stdout", .records = stats.records, .sent = stats.written};
+	print_stats(sinks->print, &stats);
+	*sink = (struct ledger_sink){
+		.name = sinks->config.print_to != NULL ? sinks->config.print_name : "stdout",
+		.records = stats.records,
+		.sent = stats.written,
+	};
 	ledger_sink_add_loss(sink, "write_error", stats.lost);
 }
 
@@ -148,7 +153,7 @@ void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned
 	if (sinks->archive != NULL)
 		count_archive(sinks, &counts[(*n)++]);
 	if (sinks->print != NULL)
-		count_print(sinks->print, &counts[(*n)++]);
+		count_print(sinks, &counts[(*n)++]);
 }
 
 // Says what a collector did not get, and what it may not have got.
@@ -205,12 +210,23 @@ static void report_print(const struct sinks *sinks) {
 	if (stats.error != 0)
 		complain(
 			sinks,
-			"standard output: %s; %llu of %llu records could not be printed: make room "
-			"or print elsewhere",
+			"%s: %s; %llu of %llu records could not be printed: make room or print "
+			"elsewhere",
+			sinks->config.print_to != NULL ? sinks->config.print_name
+						       : "standard output",
 			strerror(-stats.error),
 			(unsigned long long)stats.lost,
 			(unsigned long long)stats.records
 		);
+}
+
+void sinks_complain(const struct sinks *sinks, const char *ended) {
+	for (unsigned i = 0; i < sinks->n_collectors; i++)
+		report_collector(sinks, sinks->collectors[i], ended);
+	if (sinks->archive != NULL)
+		report_archive(sinks);
+	if (sinks->print != NULL)
+		report_print(sinks);
 }
 
 void sinks_report(
@@ -222,12 +238,7 @@ void sinks_report(
 	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 2];
 	char error[LEDGER_ERROR_BYTES];
 
-	for (unsigned i = 0; i < sinks->n_collectors; i++)
-		report_collector(sinks, sinks->collectors[i], ended);
-	if (sinks->archive != NULL)
-		report_archive(sinks);
-	if (sinks->print != NULL)
-		report_print(sinks);
+	sinks_complain(sinks, ended);
 	sinks_count(sinks, counts, &ledger->n_sinks);
 	ledger->sinks = counts;
 

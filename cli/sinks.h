@@ -30,6 +30,8 @@ struct sinks_config {
 	uint32_t datagrams_per_s; // 0 = no limit
 	bool wait;                // for a socket that is full
 	enum print_format print;
+	FILE *print_to;                        // NULL = standard output; stays the caller's
+	const char *print_name;                // of `print_to`
 	const struct archive_options *archive; // or NULL
 	uid_t owner; // of its files, where weir is to become another user; or ARCHIVE_KEEP_OWNER
 	gid_t group;
@@ -63,6 +65,9 @@ void sinks_close(struct sinks *sinks);
 // Fills in what became of the records at each sink, `n` of them, which is n_collectors + 2 at
 // most. Says nothing.
 void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned *n);
+
+// Complains of what the sinks lost. `ended` as below.
+void sinks_complain(const struct sinks *sinks, const char *ended);
 
 // Complains of what the sinks lost, and prints and checks the whole ledger, which is given
 // without its sinks. It goes to standard output, or to standard error where that carries the

@@ -13,6 +13,8 @@ static const struct {
 } commands[] = {
 	{"run", command_run, "meter the packets on ports and send their flows to collectors"},
 	{"replay", command_replay, "meter capture files and send their flows to collectors"},
+	{"archive", command_archive, "list, verify, repair and compact the files of an archive"},
+	{"export", command_export, "send the records of an archive to collectors"},
 	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
 };
 

@@ -274,6 +274,10 @@ void collector_add(
 	netflow9_add(collector->encoder, records, n_records, now_ms);
 }
 
+void collector_set_sampling(struct collector *collector, uint32_t interval, uint8_t algorithm) {
+	netflow9_set_sampling(collector->encoder, interval, algorithm);
+}
+
 void collector_flush(struct collector *collector, int64_t now_ms) {
 	int error = 0;
 

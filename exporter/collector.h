@@ -55,6 +55,9 @@ void collector_add(
 	int64_t now_ms
 );
 
+// The records that follow are of another sampling (netflow9.h); those before are sent.
+void collector_set_sampling(struct collector *collector, uint32_t interval, uint8_t algorithm);
+
 // Sends everything.
 void collector_flush(struct collector *collector, int64_t now_ms);
 

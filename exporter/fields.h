@@ -27,11 +27,16 @@ struct field_template {
 enum {
 	FIELDS_IPV4_BYTES = 68, // octets of a data record, multiples of 4: no padding ever
 	FIELDS_IPV6_BYTES = 96,
+	FIELDS_IPFIX_IPV4_BYTES = 78, // IPFIX pads sets, if at all
+	FIELDS_IPFIX_IPV6_BYTES = 106,
 };
 
-// The standard data templates.
+// The standard data templates of NetFlow v9, and of IPFIX, which has absolute times and the inner
+// VLAN tag.
 struct field_template fields_ipv4(void);
 struct field_template fields_ipv6(void);
+struct field_template fields_ipfix_ipv4(void);
+struct field_template fields_ipfix_ipv6(void);
 
 // The template id of a field list: 256 + a 16-bit hash of ids and lengths, folded into
 // 256 .. 65535.
@@ -42,3 +47,7 @@ uint16_t fields_template_id(const struct field *fields, unsigned n_fields);
 // milliseconds since then, LAST at least 1.
 void fields_encode_ipv4(uint8_t *out, const struct flow_record *record, int64_t boot_ms);
 void fields_encode_ipv6(uint8_t *out, const struct flow_record *record, int64_t boot_ms);
+
+// The same for IPFIX, whose times need no epoch.
+void fields_encode_ipfix_ipv4(uint8_t *out, const struct flow_record *record);
+void fields_encode_ipfix_ipv6(uint8_t *out, const struct flow_record *record);

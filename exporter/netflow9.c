@@ -470,6 +470,19 @@ void netflow9_renew_templates(struct netflow9 *encoder) {
 	encoder->renew = true;
 }
 
+void netflow9_set_sampling(struct netflow9 *encoder, uint32_t interval, uint8_t algorithm) {
+	struct netflow9_config *config = &encoder->config;
+
+	assert(interval > 0 && (algorithm == DETERMINISTIC || algorithm == RANDOM));
+	if (config->sampling_interval == interval && config->sampling_algorithm == algorithm)
+		return;
+	if (is_open(encoder))
+		end_runs(encoder);
+	config->sampling_interval = interval;
+	config->sampling_algorithm = algorithm;
+	encoder->renew = true;
+}
+
 void netflow9_stats(const struct netflow9 *encoder, struct netflow9_stats *stats) {
 	*stats = encoder->stats;
 }

@@ -104,4 +104,8 @@ void netflow9_flush(struct netflow9 *encoder, int64_t now_ms);
 // the collector was found restarted.
 void netflow9_renew_templates(struct netflow9 *encoder);
 
+// Records added from here on are of another sampling: sends what is under construction, and
+// announces it with the next export packet. `interval` > 0, `algorithm` 1 or 2.
+void netflow9_set_sampling(struct netflow9 *encoder, uint32_t interval, uint8_t algorithm);
+
 void netflow9_stats(const struct netflow9 *encoder, struct netflow9_stats *stats);

@@ -394,6 +394,27 @@ static void sampling_is_announced_in_both_forms_also_when_every_packet_counts(vo
 	end(&fixture);
 }
 
+static void another_sampling_is_announced_before_its_records(void **state) {
+	(void)state;
+	struct fixture fixture;
+	begin(&fixture);
+	open_encoder(&fixture);
+	add(&fixture, MS_2026, MS_2026, MS_2026);
+	netflow9_set_sampling(fixture.encoder, 1, 1); // as it is: nothing is sent for it
+	assert_int_equal(fixture.decoder.n_datagrams, 0);
+	netflow9_set_sampling(fixture.encoder, 100, 2);
+	assert_int_equal(fixture.decoder.n_records, 1);
+	assert_int_equal(fixture.decoder.sampling_intervals[0], 1);
+	add(&fixture, MS_2026, MS_2026, MS_2026);
+	netflow9_flush(fixture.encoder, MS_2026);
+	assert_int_equal(fixture.decoder.n_records, 2);
+	assert_int_equal(fixture.decoder.n_with_templates, 2);
+	assert_int_equal(fixture.decoder.sampling_intervals[0], 100);
+	assert_int_equal(fixture.decoder.sampling_intervals[1], 100);
+	assert_int_equal(fixture.decoder.sampling_algorithm, 2);
+	end(&fixture);
+}
+
 // All sizes, both families in any mixture: the decoder checks Count, FlowSets and templates.
 static void datagrams_are_filled_and_never_too_long(void **state) {
 	(void)state;
@@ -556,6 +577,7 @@ int main(void) {
 		cmocka_unit_test(templates_come_again_after_so_many_packets),
 		cmocka_unit_test(a_new_socket_begins_with_templates),
 		cmocka_unit_test(sampling_is_announced_in_both_forms_also_when_every_packet_counts),
+		cmocka_unit_test(another_sampling_is_announced_before_its_records),
 		cmocka_unit_test(datagrams_are_filled_and_never_too_long),
 		cmocka_unit_test(the_same_records_give_the_same_octets),
 		cmocka_unit_test(records_give_the_same_octets_however_they_are_cut_into_calls),
