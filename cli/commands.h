@@ -10,5 +10,6 @@ enum {
 };
 
 int command_doctor(int argc, char **argv);
+int command_query(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);

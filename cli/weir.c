@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{"run", command_run, "meter the packets on ports and send their flows to collectors"},
 	{"replay", command_replay, "meter capture files and send their flows to collectors"},
+	{"query", command_query, "ask the archive of flow records, in SQL or by ready-made reports"},
 	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
 };
 
