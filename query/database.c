@@ -35,6 +35,18 @@ authorize(void *arg, int action, const char *a, const char *b, const char *c, co
 	}
 }
 
+// A table declares its columns when it is first named, which SQLite asks the authorizer about as if
+// it were a change. So that happens before there is one.
+static int connect_tables(sqlite3 *db) {
+	sqlite3_stmt *statement;
+	int rc = sqlite3_prepare_v2(
+		db, "SELECT 1 FROM flows, flow_groups, live", -1, &statement, NULL
+	);
+
+	sqlite3_finalize(statement);
+	return rc;
+}
+
 struct database *database_open(const struct database_config *config, char *error) {
 	struct database *database = calloc(1, sizeof(*database));
 	int rc = SQLITE_NOMEM;
@@ -61,6 +73,8 @@ struct database *database_open(const struct database_config *config, char *error
 		rc = groups_table_register(database->db, &database->groups);
 	if (rc == SQLITE_OK)
 		rc = live_table_register(database->db, database->config.live);
+	if (rc == SQLITE_OK)
+		rc = connect_tables(database->db);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_set_authorizer(database->db, authorize, NULL);
 	if (rc != SQLITE_OK) {

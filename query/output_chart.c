@@ -61,7 +61,7 @@ int output_chart_row(struct output *output, sqlite3_stmt *statement) {
 int output_chart_end(struct output *output) {
 	unsigned rows = output->config.height / (output->n_charts > 0 ? output->n_charts : 1);
 
-	for (unsigned i = 0; i < output->n_charts; i++) {
+	for (unsigned i = 0; i < output->n_charts && output->n_points > 0; i++) {
 		const struct column *column = &output->columns[output->chart_columns[i]];
 		chart_draw(
 			&(struct chart){

@@ -66,7 +66,12 @@ static void put_cell(struct output *output, unsigned i, const char *text) {
 		put_spaces(output, 2);
 	if (column->numbers)
 		put_spaces(output, pad);
-	byte_buffer_put(&output->line, text, strlen(text));
+	// Text may be anything; a terminal would obey it.
+	for (const char *at = text; *at != '\0'; at++)
+		byte_buffer_put8(
+			&output->line,
+			(unsigned char)*at < ' ' || *at == 0x7f ? '?' : (uint8_t)*at
+		);
 	// No blanks at the end of a line.
 	if (!column->numbers && i + 1 < output->n_columns)
 		put_spaces(output, pad);

@@ -335,9 +335,7 @@ static int put_changed(struct rewriting *r, const struct token *token) {
 		NULL,
 	};
 
-	if (is_word(token, "flows") && !is_word(&token[-1], "from"))
-		return is_sign(&token[1], '.') ? 0 : -1;
-	if (is_word(token, "flows")) {
+	if (is_word(token, "flows") && is_word(&token[-1], "from")) {
 		put(r, "flow_groups AS flows ");
 		return 1;
 	}
