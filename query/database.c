@@ -186,6 +186,7 @@ static sqlite3_stmt *prepare_fast(struct database *database, const char *sql) {
 	groups_query_reset(&database->groups);
 	database->groups.bucket_column = rewrite.bucket_column;
 	database->groups.bucket_step = rewrite.bucket_step;
+	database->groups.top = rewrite.top;
 	if (note_columns(database, rewrite.sql) < 0
 	    || sqlite3_prepare_v2(database->db, rewrite.sql, -1, &statement, NULL) != SQLITE_OK)
 		statement = NULL;

@@ -42,6 +42,12 @@ void group_table_free(struct group_table *table);
 
 uint32_t group_table_groups(const struct group_table *table);
 
+// The `n` groups with the greatest sums of column `by`, or with the most rows where that is
+// negative, and all that are equal to the last of them. Their numbers into `groups`, for free().
+// Returns how many they are, or -ENOMEM.
+[[nodiscard]] int
+group_table_top(const struct group_table *table, int by, uint64_t n, uint32_t **groups);
+
 // The value of a key of a group. False where it is NULL.
 bool group_table_number(
 	const struct group_table *table, uint32_t group, unsigned key, int64_t *number

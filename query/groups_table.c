@@ -15,6 +15,8 @@ enum {
 	// A worker's table is given away at this many groups, so that memory has a bound;
 	// SQLite then sorts them, on disk where need be.
 	MOST_GROUPS = 1 << 20,
+	// Of all workers, where SQLite is to have the greatest alone: they have to be known first.
+	MOST_GROUPS_OF_TOP = 1 << 23,
 	MOST_FULL = 2, // tables that wait for SQLite
 	SCHEMA_BYTES = 8192,
 };
@@ -32,7 +34,10 @@ struct cursor {
 	unsigned n_filters;
 
 	struct group_table *current; // NULL at the end
-	uint32_t group;
+	uint32_t *chosen;            // of its groups; NULL = all
+	uint32_t n_groups, next_group, group;
+	struct rewrite_top top; // n = 0: all are wanted
+	bool partial;           // there were tables before this one
 	sqlite3_int64 row_id;
 
 	struct group_table *workers[SCAN_MAX_THREADS]; // each one its worker's until the end
@@ -46,6 +51,7 @@ struct cursor {
 
 void groups_query_reset(struct groups_query *query) {
 	query->spec = (struct group_spec){0};
+	query->top = (struct rewrite_top){0};
 	query->unsupported = false;
 	for (int i = 0; i <= FLOW_COLUMN_COUNT; i++)
 		query->key_of[i] = -1;
@@ -154,6 +160,9 @@ static void end_scan(struct cursor *cursor) {
 	cursor->n_full = 0;
 	group_table_free(cursor->current);
 	cursor->current = NULL;
+	free(cursor->chosen);
+	cursor->chosen = NULL;
+	cursor->partial = false;
 	for (unsigned i = 0; i < cursor->n_filters; i++)
 		scan_filter_done(&cursor->filters[i]);
 	cursor->n_filters = 0;
@@ -198,7 +207,10 @@ static int on_batch(void *arg, struct scan *scan, unsigned worker, const struct 
 	if (*table == NULL)
 		return -ENOMEM;
 	int rc = group_table_add(*table, batch);
-	if (rc == 0 && group_table_groups(*table) >= MOST_GROUPS)
+	uint32_t most = MOST_GROUPS;
+	if (cursor->top.n > 0 && MOST_GROUPS_OF_TOP / scan_threads(scan) > most)
+		most = MOST_GROUPS_OF_TOP / scan_threads(scan);
+	if (rc == 0 && group_table_groups(*table) >= most)
 		rc = give_away(cursor, scan, worker);
 	return rc;
 }
@@ -243,12 +255,32 @@ static int merge_rest(struct cursor *cursor, struct group_table **table) {
 	return 0;
 }
 
+// The groups of a table that SQLite is given.
+static int choose(struct cursor *cursor) {
+	free(cursor->chosen);
+	cursor->chosen = NULL;
+	cursor->next_group = 1;
+	cursor->group = 0;
+	if (cursor->current == NULL)
+		return 0;
+	cursor->n_groups = group_table_groups(cursor->current);
+	// The parts of a group may be small, and their sum the greatest.
+	if (cursor->top.n == 0 || cursor->partial)
+		return 0;
+	int n = group_table_top(cursor->current, cursor->top.by, cursor->top.n, &cursor->chosen);
+	if (n < 0)
+		return n;
+	// No table is empty, so that there is always one.
+	cursor->n_groups = (uint32_t)n;
+	cursor->group = cursor->chosen[0];
+	return 0;
+}
+
 static int next_table(struct cursor *cursor) {
 	struct groups_query *query = ((struct table *)cursor->base.pVtab)->query;
 	int rc;
 
 	group_table_free(cursor->current);
-	cursor->group = 0;
 	do {
 		rc = 0;
 		cursor->current = take_full(cursor);
@@ -256,15 +288,30 @@ static int next_table(struct cursor *cursor) {
 			rc = scan_wait(cursor->scan, &cursor->wake);
 		if (rc == 0 && cursor->current == NULL)
 			cursor->current = take_full(cursor); // given away at the very end
+		cursor->partial = cursor->partial || cursor->current != NULL;
 		if (rc == 0 && cursor->current == NULL)
 			rc = merge_rest(cursor, &cursor->current);
 	} while (rc == 1);
+	if (rc == 0)
+		rc = choose(cursor);
 	query->unsupported = rc == -ENOTSUP;
 	if (rc < 0)
 		return flows_error(
 			cursor->base.pVtab, rc, rc == -EOVERFLOW ? "integer overflow" : NULL
 		);
 	return SQLITE_OK;
+}
+
+// What is wanted alone, if that is certain: where the statement reads a column that does not make
+// its groups, as in a condition that SQLite looks at, parts of groups remain to be added up.
+static struct rewrite_top top_of(const struct groups_query *query) {
+	uint64_t keys = 0;
+
+	for (unsigned i = 0; i < query->spec.n_keys; i++)
+		keys |= query->spec.keys[i].step == 0 ? UINT64_C(1) << query->spec.keys[i].column
+						      : 0;
+	bool sums = query->top.by < 0 || (query->spec.sums >> query->top.by & 1) != 0;
+	return keys == query->top.group && sums ? query->top : (struct rewrite_top){0};
 }
 
 // What the scan is to read: the columns of the spec.
@@ -297,6 +344,7 @@ filter(sqlite3_vtab_cursor *base,
 		base->pVtab->zErrMsg = message;
 		return rc;
 	}
+	cursor->top = top_of(table->query);
 	config.columns = columns_of(cursor->spec);
 	config.filters = cursor->filters;
 	config.n_filters = cursor->n_filters;
@@ -312,9 +360,12 @@ static int next(sqlite3_vtab_cursor *base) {
 	struct cursor *cursor = (struct cursor *)base;
 
 	cursor->row_id++;
-	if (++cursor->group < group_table_groups(cursor->current))
-		return SQLITE_OK;
-	return next_table(cursor);
+	if (cursor->next_group == cursor->n_groups)
+		return next_table(cursor);
+	cursor->group = cursor->next_group++;
+	if (cursor->chosen != NULL)
+		cursor->group = cursor->chosen[cursor->group];
+	return SQLITE_OK;
 }
 
 static int at_end(sqlite3_vtab_cursor *base) {

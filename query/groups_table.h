@@ -17,12 +17,14 @@
 
 #include "flows_table.h"
 #include "group_table.h"
+#include "rewrite_top.h"
 
 struct groups_query {
 	const struct flows_archive *archive;
 	enum flow_column bucket_column; // of _bucket
 	int64_t bucket_step;            // > 0
 
+	struct rewrite_top top;            // groups that are wanted
 	struct group_spec spec;            // by groups_query_reads()
 	int key_of[FLOW_COLUMN_COUNT + 1]; // number of a column's key, -1 = none; last of _bucket
 	bool unsupported;                  // a statement failed that the table flows can answer

@@ -69,8 +69,7 @@ static void put_cell(struct output *output, unsigned i, const char *text) {
 	// Text may be anything; a terminal would obey it.
 	for (const char *at = text; *at != '\0'; at++)
 		byte_buffer_put8(
-			&output->line,
-			(unsigned char)*at < ' ' || *at == 0x7f ? '?' : (uint8_t)*at
+			&output->line, (unsigned char)*at < ' ' || *at == 0x7f ? '?' : (uint8_t)*at
 		);
 	// No blanks at the end of a line.
 	if (!column->numbers && i + 1 < output->n_columns)

@@ -17,12 +17,14 @@
 #include <stdbool.h>
 
 #include "flow_columns.h"
+#include "rewrite_top.h"
 
 struct rewrite {
 	char *sql; // the caller's to free()
 	// What _bucket is: time_bucket(column, step). Step 0 = it is not used.
 	enum flow_column bucket_column;
 	int64_t bucket_step;
+	struct rewrite_top top; // which groups alone are wanted
 };
 
 // Returns 1 where it was rewritten, 0 where not, -ENOMEM.

@@ -447,6 +447,58 @@ static void sums_by_any_group_are_those_that_sqlite_finds(void **state) {
 	assert_in_range(n_fast, n / 3, n - 1);
 }
 
+// All but the greatest are left out before SQLite sees them, if that is certain.
+static void the_greatest_sums_are_those_that_sqlite_finds(void **state) {
+	static const char *const keys[] = {
+		"src_addr",
+		"src_addr, dst_addr",
+		"dst_port, proto",
+		"vlan_id",
+		"icmp_type",
+		"bytes",
+	};
+	static const unsigned n_keys[] = {1, 2, 2, 1, 1, 1};
+	static const char *const sums[] = {"sum(bytes)", "count(*)", "sum(packets)", "max(bytes)"};
+	static const char *const orders[] = {
+		"s DESC",
+		"%u DESC",
+		"%u",
+		"s DESC NULLS LAST",
+		"s + 0 DESC",
+	};
+	struct random random = {8};
+	char condition[2048], sql[8192], order[64];
+	(void)state;
+
+	for (unsigned i = 0; i < TEST_ROUNDS(600) + 100; i++) {
+		unsigned key = random_below(&random, 6), where = random_below(&random, 4);
+		put_condition(&random, condition);
+		sprintf(order, orders[random_below(&random, 5)], n_keys[key] + 1);
+		// Conditions of the group's own columns, which the scan answers or SQLite.
+		if (where == 1)
+			sprintf(condition,
+				random_below(&random, 2) == 0 ? "src_addr LIKE '10.%%'"
+							      : "(proto = 6 AND (bytes > 90))");
+		snprintf(
+			sql,
+			sizeof(sql),
+			"SELECT %s, %s AS s, sum(bytes) AS b FROM flows %s %s GROUP BY %s%s ORDER "
+			"BY %s, %s LIMIT %u%s",
+			keys[key],
+			sums[random_below(&random, 4)],
+			where > 0 ? "WHERE" : "",
+			where > 0 ? condition : "",
+			keys[key],
+			random_below(&random, 8) == 0 ? " HAVING sum(bytes) < 5000" : "",
+			order,
+			keys[key],
+			random_below(&random, 12),
+			random_below(&random, 4) == 0 ? " OFFSET 2" : ""
+		);
+		same(sql);
+	}
+}
+
 static void sums_of_all_rows_need_no_group(void **state) {
 	(void)state;
 	same("SELECT count(*) FROM flows");
@@ -526,6 +578,7 @@ int main(void) {
 		cmocka_unit_test(row_ids_differ),
 		cmocka_unit_test(any_condition_gives_the_rows_that_sqlite_finds),
 		cmocka_unit_test(sums_by_any_group_are_those_that_sqlite_finds),
+		cmocka_unit_test(the_greatest_sums_are_those_that_sqlite_finds),
 		cmocka_unit_test(sums_of_all_rows_need_no_group),
 		cmocka_unit_test(what_stands_close_together_or_in_comments_is_read),
 		cmocka_unit_test(whatever_is_more_than_sums_stays_as_it_is),
