@@ -58,14 +58,14 @@ int flows_error(sqlite3_vtab *table, int rc, const char *error) {
 
 static int
 connect(sqlite3 *db, void *aux, int n_args, const char *const *args, sqlite3_vtab **out, char **e) {
-	char schema[FLOWS_SCHEMA_BYTES + 2];
+	char columns[FLOWS_SCHEMA_BYTES], schema[FLOWS_SCHEMA_BYTES + 2];
 	struct table *table;
 
 	(void)n_args;
 	(void)args;
 	(void)e;
-	flows_schema(schema);
-	strcat(schema, ")");
+	flows_schema(columns);
+	snprintf(schema, sizeof(schema), "%s)", columns);
 	int rc = sqlite3_declare_vtab(db, schema);
 	if (rc != SQLITE_OK)
 		return rc;
@@ -212,7 +212,8 @@ static int column(sqlite3_vtab_cursor *base, sqlite3_context *context, int numbe
 static int row_id(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
 	const struct cursor *cursor = (const struct cursor *)base;
 
-	*out = (sqlite3_int64)(cursor->batch->row_id + cursor->row);
+	uint64_t id = cursor->batch->row_id + cursor->row;
+	*out = (sqlite3_int64)id;
 	return SQLITE_OK;
 }
 
@@ -233,5 +234,5 @@ static const sqlite3_module module = {
 };
 
 int flows_table_register(sqlite3 *db, const struct flows_archive *archive) {
-	return sqlite3_create_module(db, "flows", &module, (void *)(uintptr_t)archive);
+	return sqlite3_create_module(db, "flows", &module, (void *)archive);
 }

@@ -136,7 +136,7 @@ int group_table_group(struct group_table *table, const uint64_t *keys, uint32_t 
 
 int group_table_merge(struct group_table *table, const struct group_table *other) {
 	unsigned n_keys = table->spec->n_keys;
-	uint64_t keys[GROUP_MAX_KEYS];
+	uint64_t keys[GROUP_MAX_KEYS] = {0};
 
 	for (uint32_t from = 0; from < other->n; from++) {
 		uint32_t group, n, number;

@@ -1,6 +1,7 @@
 #include "live_table.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,14 +21,14 @@ struct cursor {
 
 static int
 connect(sqlite3 *db, void *aux, int n_args, const char *const *args, sqlite3_vtab **out, char **e) {
-	char schema[FLOWS_SCHEMA_BYTES + 2];
+	char columns[FLOWS_SCHEMA_BYTES], schema[FLOWS_SCHEMA_BYTES + 2];
 	struct table *table;
 
 	(void)n_args;
 	(void)args;
 	(void)e;
-	flows_schema(schema);
-	strcat(schema, ")");
+	flows_schema(columns);
+	snprintf(schema, sizeof(schema), "%s)", columns);
 	int rc = sqlite3_declare_vtab(db, schema);
 	if (rc != SQLITE_OK)
 		return rc;
@@ -149,5 +150,5 @@ static const sqlite3_module module = {
 };
 
 int live_table_register(sqlite3 *db, const struct live_source *source) {
-	return sqlite3_create_module(db, "live", &module, (void *)(uintptr_t)source);
+	return sqlite3_create_module(db, "live", &module, (void *)source);
 }

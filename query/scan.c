@@ -134,19 +134,25 @@ static void init_waiting(struct scan *scan) {
 	pthread_condattr_destroy(&attributes);
 }
 
+// Under the lock, which lets no worker end before all are counted.
 static int start(struct scan *scan) {
+	unsigned n_started = scan->n_threads;
+	int failed = 0;
+
+	pthread_mutex_lock(&scan->lock);
 	for (unsigned i = 0; i < scan->n_threads; i++) {
 		struct worker *worker = &scan->threads[i];
 		*worker = (struct worker){.scan = scan, .number = i};
-		scan->n_running++;
 		int rc = pthread_create(&worker->thread, NULL, work, worker);
 		if (rc != 0) {
-			scan->n_running--;
-			scan->n_threads = i;
-			return i == 0 ? -rc : 0;
+			n_started = i;
+			failed = i == 0 ? -rc : 0;
+			break;
 		}
 	}
-	return 0;
+	scan->n_running = scan->n_threads = n_started;
+	pthread_mutex_unlock(&scan->lock);
+	return failed;
 }
 
 struct scan *scan_new(const struct scan_config *config, char *error) {

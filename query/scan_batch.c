@@ -33,9 +33,12 @@ static int no_memory(char *error) {
 }
 
 static int read_column(
-	struct scan_batch *batch, const struct scan_task *task, enum flow_column column, char *error
+	struct scan_batch *batch,
+	struct memory *memory,
+	const struct scan_task *task,
+	enum flow_column column,
+	char *error
 ) {
-	struct memory *memory = batch->internal;
 	const struct parquet_reader *reader = task->file->reader->parquet;
 	struct parquet_vector *vector = &memory->vectors[column];
 	int rc;
@@ -50,13 +53,13 @@ static int read_column(
 
 static int filter_rows(
 	struct scan_batch *batch,
+	struct memory *memory,
 	const struct scan_filter *filter,
 	const struct scan_task *task,
 	char *error
 ) {
-	struct memory *memory = batch->internal;
 	const struct parquet_vector *vector = &batch->columns[filter->column];
-	int rc = read_column(batch, task, filter->column, error);
+	int rc = read_column(batch, memory, task, filter->column, error);
 
 	if (rc < 0)
 		return rc;
@@ -94,14 +97,14 @@ int scan_batch_read(
 		if (!make_room(&memory->rows, &memory->n_rows, n_rows, sizeof(*memory->rows)))
 			return no_memory(error);
 		batch->rows = memory->rows;
-		int rc = filter_rows(batch, &config->filters[i], task, error);
+		int rc = filter_rows(batch, memory, &config->filters[i], task, error);
 		if (rc < 0)
 			return rc;
 	}
 	for (int i = 0; i < FLOW_COLUMN_COUNT && batch->n_rows > 0; i++) {
 		if ((config->columns >> i & 1) == 0)
 			continue;
-		int rc = read_column(batch, task, (enum flow_column)i, error);
+		int rc = read_column(batch, memory, task, (enum flow_column)i, error);
 		if (rc < 0)
 			return rc;
 	}

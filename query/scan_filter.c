@@ -91,7 +91,7 @@ static bool number_passes(const struct scan_filter *filter, int64_t number) {
 }
 
 static bool text_passes(const struct scan_filter *filter, const char *text, uint32_t n) {
-	struct scan_text wanted = {(char *)(uintptr_t)text, n};
+	struct scan_text wanted = {(char *)text, n};
 
 	switch (filter->kind) {
 	case SCAN_TEXTS:

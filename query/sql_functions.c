@@ -216,7 +216,7 @@ int sql_functions_register(sqlite3 *db, const time_ns_t *now_ns) {
 			functions[i].name,
 			functions[i].n_args,
 			SQLITE_UTF8 | SQLITE_DETERMINISTIC,
-			(void *)(uintptr_t)now_ns,
+			(void *)now_ns,
 			functions[i].function,
 			NULL,
 			NULL

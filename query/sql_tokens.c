@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,14 +23,11 @@ bool sql_is_sign(const struct sql_token *token, char sign) {
 
 // In small letters, between `edge`s, into MOST_WORD_BYTES + 2. False where it is no such word.
 static bool plain_word(const struct sql_token *token, const char *edge, char *word) {
-	size_t n = strlen(edge);
-
 	if (token->kind != SQL_TOKEN_WORD || token->n >= MOST_WORD_BYTES)
 		return false;
-	memcpy(word, edge, n);
-	for (size_t i = 0; i < token->n; i++)
-		word[n + i] = (char)tolower((unsigned char)token->text[i]);
-	memcpy(word + n + token->n, edge, n + 1);
+	snprintf(word, MOST_WORD_BYTES + 2, "%s%.*s%s", edge, (int)token->n, token->text, edge);
+	for (; *word != '\0'; word++)
+		*word = (char)tolower((unsigned char)*word);
 	return true;
 }
 

@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
 	struct flow_record *records = calloc(n, sizeof(*records));
 	struct print *print = print_new(PRINT_CSV, stdout);
 	if (records == NULL || print == NULL)
-		return 1;
+		abort();
 	for (uint32_t file = 0; file < n_files; file++) {
 		char inner[ARCHIVE_NAME_BYTES], path[MADE_PATH_BYTES];
 		for (uint32_t i = 0; i < n; i++) {

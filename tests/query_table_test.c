@@ -47,19 +47,19 @@ static void bind(sqlite3_stmt *insert, const struct flow_record *record) {
 }
 
 static void fill_oracle(void) {
-	char schema[FLOWS_SCHEMA_BYTES + 2], sql[256] = "INSERT INTO flows VALUES(?";
+	char schema[FLOWS_SCHEMA_BYTES], sql[256];
 	sqlite3_stmt *insert;
 
 	assert_int_equal(sqlite3_open(":memory:", &oracle), SQLITE_OK);
 	assert_int_equal(sql_functions_register(oracle, &now_ns), SQLITE_OK);
 	flows_schema(schema);
-	strcat(schema, ")");
-	char *create = sqlite3_mprintf("CREATE TABLE flows(%s", strchr(schema, '(') + 1);
+	char *create = sqlite3_mprintf("CREATE TABLE flows(%s)", strchr(schema, '(') + 1);
 	assert_int_equal(sqlite3_exec(oracle, create, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_free(create);
+	int used = snprintf(sql, sizeof(sql), "INSERT INTO flows VALUES(?");
 	for (int i = 1; i < FLOW_COLUMN_COUNT; i++)
-		strcat(sql, ",?");
-	strcat(sql, ")");
+		used += snprintf(sql + used, sizeof(sql) - (size_t)used, ",?");
+	snprintf(sql + used, sizeof(sql) - (size_t)used, ")");
 	assert_int_equal(sqlite3_prepare_v2(oracle, sql, -1, &insert, NULL), SQLITE_OK);
 	for (uint32_t i = 0; i < archive.n; i++)
 		bind(insert, &archive.records[i]);
@@ -350,16 +350,16 @@ static void put_term(struct random *random, char *sql) {
 
 static void put_condition(struct random *random, char *sql) {
 	unsigned n = 1 + random_below(random, 4);
+	int used = 0;
 
-	sql[0] = '\0';
 	for (unsigned i = 0; i < n; i++) {
 		char term[256];
 		put_term(random, term);
 		if (i > 0)
-			strcat(sql, random_below(random, 4) == 0 ? " OR " : " AND ");
-		if (random_below(random, 8) == 0)
-			strcat(sql, "NOT ");
-		strcat(sql, term);
+			used +=
+				sprintf(sql + used,
+					random_below(random, 4) == 0 ? " OR " : " AND ");
+		used += sprintf(sql + used, random_below(random, 8) == 0 ? "NOT %s" : "%s", term);
 	}
 }
 

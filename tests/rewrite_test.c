@@ -117,8 +117,8 @@ static void the_greatest_alone_are_wanted_where_that_is_certain(void **state) {
 		"",
 		"WHERE proto = 6",
 		"WHERE (time_flow_start_ns >= 5 AND (ip_in(src_addr, '10.0.0.0/8')))",
-		"WHERE dst_port IN (80, 443) AND bytes BETWEEN 1 AND 5 AND src_mac <> '' AND "
-		"packets < -1",
+		"WHERE dst_port IN (80, 443) AND src_mac <> '' AND packets < -1",
+		"WHERE bytes BETWEEN 1 AND 5 AND src_addr == 'x'",
 		"WHERE time_flow_start_ns > ago('1h')",
 	};
 	char sql[512];
@@ -147,38 +147,54 @@ static void the_greatest_alone_are_wanted_where_that_is_certain(void **state) {
 }
 
 static void all_are_wanted_where_that_is_not_certain(void **state) {
-	static const char *const statements[] = {
-		"SELECT proto, sum(bytes) FROM flows GROUP BY 1 ORDER BY 2 DESC",
-		"SELECT proto, sum(bytes) FROM flows GROUP BY 1 ORDER BY 2 LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows GROUP BY 1 ORDER BY 2 DESC LIMIT -1",
-		"SELECT proto, sum(bytes) FROM flows GROUP BY 1 ORDER BY 2 DESC LIMIT 1, 2",
-		"SELECT proto, sum(bytes) FROM flows GROUP BY 1 ORDER BY 1 DESC LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows GROUP BY 1 ORDER BY 2 + 1 DESC LIMIT 3",
-		"SELECT proto, total(bytes) FROM flows GROUP BY 1 ORDER BY 2 DESC LIMIT 3",
-		"SELECT proto, avg(bytes) FROM flows GROUP BY 1 ORDER BY 2 DESC LIMIT 3",
-		"SELECT proto / 2, sum(bytes) FROM flows GROUP BY 1 ORDER BY 2 DESC LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows GROUP BY 1 HAVING sum(bytes) < 9 ORDER BY 2 "
-		"DESC LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows WHERE proto + 1 = 7 GROUP BY 1 ORDER BY 2 "
-		"DESC LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows WHERE proto = 6 OR proto = 7 GROUP BY 1 ORDER "
-		"BY 2 DESC LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows WHERE NOT proto = 6 GROUP BY 1 ORDER BY 2 "
-		"DESC LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows WHERE proto = 6 + 1 GROUP BY 1 ORDER BY 2 "
-		"DESC LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows WHERE src_addr < '1' GROUP BY 1 ORDER BY 2 "
-		"DESC LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows WHERE src_addr = '1' COLLATE NOCASE GROUP BY "
-		"1 ORDER BY 2 DESC LIMIT 3",
-		"SELECT proto, sum(bytes) FROM flows WHERE proto NOT IN (6) GROUP BY 1 ORDER BY 2 "
-		"DESC LIMIT 3",
-		"SELECT sum(bytes) FROM flows ORDER BY 1 DESC LIMIT 3",
+	static const struct {
+		const char *what, *tail;
+	} cases[] = {
+		{"proto, sum(bytes)", "GROUP BY 1 ORDER BY 2 DESC"},
+		{"proto, sum(bytes)", "GROUP BY 1 ORDER BY 2 LIMIT 3"},
+		{"proto, sum(bytes)", "GROUP BY 1 ORDER BY 2 DESC LIMIT -1"},
+		{"proto, sum(bytes)", "GROUP BY 1 ORDER BY 2 DESC LIMIT 1, 2"},
+		{"proto, sum(bytes)", "GROUP BY 1 ORDER BY 1 DESC LIMIT 3"},
+		{"proto, sum(bytes)", "GROUP BY 1 ORDER BY 2 + 1 DESC LIMIT 3"},
+		{"proto, sum(bytes)", "GROUP BY 1 HAVING sum(bytes) < 9 ORDER BY 2 DESC LIMIT 3"},
+		{"proto, total(bytes)", "GROUP BY 1 ORDER BY 2 DESC LIMIT 3"},
+		{"proto, avg(bytes)", "GROUP BY 1 ORDER BY 2 DESC LIMIT 3"},
+		{"proto / 2, sum(bytes)", "GROUP BY 1 ORDER BY 2 DESC LIMIT 3"},
+		{"sum(bytes)", "ORDER BY 1 DESC LIMIT 3"},
 	};
+	static const char *const where[] = {
+		"proto + 1 = 7",
+		"proto = 6 OR proto = 7",
+		"NOT proto = 6",
+		"proto = 6 + 1",
+		"src_addr < '1'",
+		"src_addr = '1' COLLATE NOCASE",
+		"proto NOT IN (6)",
+		"proto = bytes",
+		"ip_in(src_addr, dst_addr)",
+		"proto IS 6",
+		"proto",
+		"src_addr LIKE '1'",
+	};
+	char sql[512];
 	(void)state;
-	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
-		if (top_of(statements[i]).n != 0)
-			fail_msg("%s", statements[i]);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(sql, sizeof(sql), "SELECT %s FROM flows %s", cases[i].what, cases[i].tail);
+		if (top_of(sql).n != 0)
+			fail_msg("%s", sql);
+	}
+	for (size_t i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
+		snprintf(
+			sql,
+			sizeof(sql),
+			"SELECT proto, sum(bytes) FROM flows WHERE %s GROUP BY 1 ORDER BY 2 DESC "
+			"LIMIT 3",
+			where[i]
+		);
+		if (top_of(sql).n != 0)
+			fail_msg("%s", sql);
+	}
 }
 
 int main(void) {
