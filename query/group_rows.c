@@ -102,6 +102,7 @@ static int groups_of_block(
 ) {
 	unsigned n_keys = table->spec->n_keys;
 	const uint64_t *keys = table->block_keys;
+	uint64_t hashes[GROUP_BLOCK];
 
 	for (unsigned i = 0; i < n_keys; i++) {
 		const struct parquet_vector *vector = &batch->columns[table->spec->keys[i].column];
@@ -113,13 +114,21 @@ static int groups_of_block(
 		if (rc < 0)
 			return rc;
 	}
+	// All groups of the block are asked for before any is needed: each is a miss or two of the
+	// cache where there are many, and the processor waits for several at once.
+	for (uint32_t i = 0; i < n; i++) {
+		hashes[i] = group_table_hash(table, keys + (size_t)i * n_keys);
+		if (table->n_slots > 0)
+			__builtin_prefetch(&table->slots[(uint32_t)hashes[i] & (table->n_slots - 1)]
+			);
+	}
+	for (uint32_t i = 0; i < n && table->n_slots > 0; i++) {
+		uint32_t slot = table->slots[(uint32_t)hashes[i] & (table->n_slots - 1)];
+		if (slot != 0)
+			__builtin_prefetch(group_table_record(table, slot - 1), 1);
+	}
 	for (uint32_t i = 0; i < n; i++, keys += n_keys) {
-		// Rows that follow each other are often of one group.
-		if (i > 0 && memcmp(keys, keys - n_keys, n_keys * sizeof(*keys)) == 0) {
-			groups[i] = groups[i - 1];
-			continue;
-		}
-		int rc = group_table_group(table, keys, &groups[i]);
+		int rc = group_table_group(table, keys, hashes[i], &groups[i]);
 		if (rc < 0)
 			return rc;
 	}
@@ -145,11 +154,14 @@ static int groups_by_text(
 			);
 			uint64_t key = (uint64_t)number + 1;
 			if (rc == 0)
-				rc = group_table_group(table, &key, &map[index]);
+				rc = group_table_group(
+					table, &key, group_table_hash(table, &key), &map[index]
+				);
 			if (rc < 0)
 				return rc;
 		}
 		groups[i] = map[index];
+		__builtin_prefetch(group_table_sums(table, groups[i]), 1);
 	}
 	return 0;
 }
@@ -162,8 +174,8 @@ static int add_value(
 	const uint32_t *groups,
 	uint32_t n
 ) {
-	int64_t *sums = table->sums + 1 + which;
-	size_t stride = table->stride;
+	int64_t *sums = table->records + 2 + table->spec->n_keys + which;
+	size_t stride = table->width;
 	bool overflow = false;
 
 	switch (table->values[which].kind) {
@@ -205,7 +217,7 @@ add_block(struct group_table *table, const struct scan_batch *batch, uint32_t fr
 	if (rc < 0)
 		return rc;
 	for (uint32_t i = 0; i < n; i++)
-		table->sums[(size_t)groups[i] * table->stride]++;
+		group_table_sums(table, groups[i])[0]++;
 	for (unsigned i = 0; i < table->n_values && rc == 0; i++)
 		rc = add_value(
 			table, i, batch->columns[table->values[i].column].values, rows, groups, n
@@ -224,9 +236,10 @@ int group_table_add(struct group_table *table, const struct scan_batch *batch) {
 	// Only their number is asked for.
 	if (rc == 0 && table->spec->n_keys == 0 && table->n_values == 0 && batch->n_rows > 0) {
 		uint32_t group;
-		rc = group_table_group(table, table->block_keys, &group);
+		const uint64_t *none = table->block_keys;
+		rc = group_table_group(table, none, group_table_hash(table, none), &group);
 		if (rc == 0)
-			table->sums[0] += batch->n_rows;
+			group_table_sums(table, group)[0] += batch->n_rows;
 		return rc;
 	}
 	for (uint32_t from = 0; from < batch->n_rows && rc == 0; from += GROUP_BLOCK) {

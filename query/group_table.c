@@ -35,7 +35,7 @@ struct group_table *group_table_new(const struct group_spec *spec) {
 	add_values(table, spec->sums, VALUE_SUM);
 	add_values(table, spec->least, VALUE_LEAST);
 	add_values(table, spec->greatest, VALUE_GREATEST);
-	table->stride = 1 + table->n_values;
+	table->width = 2 + spec->n_keys + table->n_values;
 	for (unsigned i = 0; i < spec->n_keys; i++)
 		text_table_init(&table->texts[i], table->secret);
 	return table;
@@ -48,9 +48,7 @@ void group_table_free(struct group_table *table) {
 		text_table_done(&table->texts[i]);
 		free(table->map[i]);
 	}
-	free(table->keys);
-	free(table->sums);
-	free(table->hashes);
+	free(table->records);
 	free(table->slots);
 	free(table);
 }
@@ -69,20 +67,15 @@ bool group_table_resize(void *array, size_t n, size_t value_bytes) {
 
 static int grow(struct group_table *table) {
 	uint32_t size = table->size == 0 ? FIRST_SIZE : table->size * 2, n_slots = size * 2;
-	unsigned n_keys = table->spec->n_keys;
 
 	if (size > UINT32_MAX / 4
-	    || !group_table_resize(
-		    &table->keys, size, (n_keys == 0 ? 1 : n_keys) * sizeof(*table->keys)
-	    )
-	    || !group_table_resize(&table->sums, size, table->stride * sizeof(*table->sums))
-	    || !group_table_resize(&table->hashes, size, sizeof(*table->hashes)))
+	    || !group_table_resize(&table->records, size, table->width * sizeof(*table->records)))
 		return -ENOMEM;
 	uint32_t *slots = calloc(n_slots, sizeof(*slots));
 	if (slots == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < table->n; i++) {
-		uint32_t at = (uint32_t)table->hashes[i] & (n_slots - 1);
+		uint32_t at = (uint32_t)*group_table_record(table, i) & (n_slots - 1);
 		while (slots[at] != 0)
 			at = (at + 1) & (n_slots - 1);
 		slots[at] = i + 1;
@@ -94,7 +87,7 @@ static int grow(struct group_table *table) {
 	return 0;
 }
 
-static uint64_t hash_keys(const struct group_table *table, const uint64_t *keys) {
+uint64_t group_table_hash(const struct group_table *table, const uint64_t *keys) {
 	uint64_t hash = table->secret;
 
 	for (unsigned i = 0; i < table->spec->n_keys; i++) {
@@ -105,9 +98,10 @@ static uint64_t hash_keys(const struct group_table *table, const uint64_t *keys)
 	return hash;
 }
 
-int group_table_group(struct group_table *table, const uint64_t *keys, uint32_t *group) {
+int group_table_group(
+	struct group_table *table, const uint64_t *keys, uint64_t hash, uint32_t *group
+) {
 	unsigned n_keys = table->spec->n_keys;
-	uint64_t hash = hash_keys(table, keys);
 	uint32_t at;
 
 	if (table->n == table->size && grow(table) < 0)
@@ -115,17 +109,18 @@ int group_table_group(struct group_table *table, const uint64_t *keys, uint32_t 
 	for (at = (uint32_t)hash & (table->n_slots - 1); table->slots[at] != 0;
 	     at = (at + 1) & (table->n_slots - 1)) {
 		*group = table->slots[at] - 1;
-		if (table->hashes[*group] == hash
-		    && memcmp(table->keys + (size_t)*group * n_keys, keys, n_keys * sizeof(*keys))
-			       == 0)
+		const int64_t *known = group_table_record(table, *group);
+		if ((uint64_t)known[0] == hash
+		    && memcmp(known + 1, keys, n_keys * sizeof(*keys)) == 0)
 			return 0;
 	}
 	*group = table->n++;
 	table->slots[at] = *group + 1;
-	table->hashes[*group] = hash;
-	if (n_keys > 0)
-		memcpy(table->keys + (size_t)*group * n_keys, keys, n_keys * sizeof(*keys));
-	int64_t *sums = table->sums + (size_t)*group * table->stride;
+	int64_t *record = group_table_record(table, *group);
+	record[0] = (int64_t)hash;
+	for (unsigned i = 0; i < n_keys; i++)
+		record[1 + i] = (int64_t)keys[i];
+	int64_t *sums = group_table_sums(table, *group);
 	sums[0] = 0;
 	for (unsigned i = 0; i < table->n_values; i++)
 		sums[1 + i] = table->values[i].kind == VALUE_SUM     ? 0
@@ -141,7 +136,7 @@ int group_table_merge(struct group_table *table, const struct group_table *other
 	for (uint32_t from = 0; from < other->n; from++) {
 		uint32_t group, n, number;
 		for (unsigned i = 0; i < n_keys; i++) {
-			keys[i] = other->keys[(size_t)from * n_keys + i];
+			keys[i] = group_table_keys(other, from)[i];
 			if (!group_table_is_text(table, i) || keys[i] == 0)
 				continue;
 			const char *text =
@@ -151,11 +146,11 @@ int group_table_merge(struct group_table *table, const struct group_table *other
 				return rc;
 			keys[i] = (uint64_t)number + 1;
 		}
-		int rc = group_table_group(table, keys, &group);
+		int rc = group_table_group(table, keys, group_table_hash(table, keys), &group);
 		if (rc < 0)
 			return rc;
-		int64_t *to = table->sums + (size_t)group * table->stride;
-		const int64_t *add = other->sums + (size_t)from * table->stride;
+		int64_t *to = group_table_sums(table, group);
+		const int64_t *add = group_table_sums(other, from);
 		to[0] += add[0];
 		for (unsigned i = 1; i <= table->n_values; i++) {
 			enum value_kind kind = table->values[i - 1].kind;
@@ -173,7 +168,7 @@ int group_table_merge(struct group_table *table, const struct group_table *other
 bool group_table_number(
 	const struct group_table *table, uint32_t group, unsigned key, int64_t *number
 ) {
-	uint64_t value = table->keys[(size_t)group * table->spec->n_keys + key];
+	uint64_t value = group_table_keys(table, group)[key];
 	*number = (int64_t)value;
 	return value != NULL_NUMBER;
 }
@@ -185,7 +180,7 @@ bool group_table_text(
 	const char **text,
 	uint32_t *n
 ) {
-	uint64_t value = table->keys[(size_t)group * table->spec->n_keys + key];
+	uint64_t value = group_table_keys(table, group)[key];
 	if (value == 0)
 		return false;
 	*text = text_table_at(&table->texts[key], (uint32_t)(value - 1), n);
@@ -200,12 +195,12 @@ static int64_t value_of(
 ) {
 	for (unsigned i = 0; i < table->n_values; i++)
 		if (table->values[i].kind == kind && table->values[i].column == column)
-			return table->sums[(size_t)group * table->stride + 1 + i];
+			return group_table_sums(table, group)[1 + i];
 	return 0;
 }
 
 int64_t group_table_rows(const struct group_table *table, uint32_t group) {
-	return table->sums[(size_t)group * table->stride];
+	return group_table_sums(table, group)[0];
 }
 
 int64_t group_table_sum(const struct group_table *table, uint32_t group, enum flow_column column) {
