@@ -12,5 +12,6 @@ enum {
 int command_archive(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_export(int argc, char **argv);
+int command_query(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);
