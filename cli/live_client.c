@@ -33,7 +33,7 @@ static int connect_to(const char *path, char *error) {
 	const struct timeval patience = {.tv_sec = PATIENCE_S};
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
-		snprintf(error, LIVE_ERROR_BYTES, "%s: too long for a socket", path);
+		snprintf(error, LIVE_SOCKET_ERROR_BYTES, "%s: too long for a socket", path);
 		return -ENAMETOOLONG;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
@@ -48,7 +48,7 @@ static int connect_to(const char *path, char *error) {
 	if (rc == -ENOENT || rc == -ECONNREFUSED)
 		snprintf(
 			error,
-			LIVE_ERROR_BYTES,
+			LIVE_SOCKET_ERROR_BYTES,
 			"no sensor runs at %s; 'weir run' listens there, or where its --socket "
 			"says",
 			path
@@ -56,7 +56,7 @@ static int connect_to(const char *path, char *error) {
 	else
 		snprintf(
 			error,
-			LIVE_ERROR_BYTES,
+			LIVE_SOCKET_ERROR_BYTES,
 			"%s: %s%s",
 			path,
 			strerror(-rc),
@@ -116,7 +116,7 @@ int live_client_flows(const char *path, struct live_flows *flows, char *error) {
 	if (rc < 0) {
 		snprintf(
 			error,
-			LIVE_ERROR_BYTES,
+			LIVE_SOCKET_ERROR_BYTES,
 			"%s: %s",
 			path,
 			rc == -EPROTO ? "another version of weir runs there" : strerror(-rc)

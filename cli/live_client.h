@@ -14,6 +14,6 @@ struct live_flows {
 	uint32_t sampling_rate;
 };
 
-// 0, or a negative errno with one line in `error` (LIVE_ERROR_BYTES): -ECONNREFUSED and -ENOENT
-// where no sensor runs.
+// 0, or a negative errno with one line in `error` (LIVE_SOCKET_ERROR_BYTES): -ECONNREFUSED and
+// -ENOENT where no sensor runs.
 [[nodiscard]] int live_client_flows(const char *path, struct live_flows *flows, char *error);

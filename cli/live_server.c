@@ -166,7 +166,7 @@ static int listen_at(struct live_server *server, char *error) {
 	if (is_taken(server)) {
 		snprintf(
 			error,
-			LIVE_ERROR_BYTES,
+			LIVE_SOCKET_ERROR_BYTES,
 			"another weir listens at %s; --socket names another place, or none",
 			path
 		);
@@ -182,7 +182,7 @@ static int listen_at(struct live_server *server, char *error) {
 	if (rc < 0 || listen(server->fd, BACKLOG) < 0) {
 		snprintf(
 			error,
-			LIVE_ERROR_BYTES,
+			LIVE_SOCKET_ERROR_BYTES,
 			"%s: cannot listen: %s; --socket names another place, or none",
 			path,
 			strerror(errno)
@@ -198,7 +198,7 @@ struct live_server *live_server_open(
 	struct live_server *server = calloc(1, sizeof(*server));
 
 	if (server == NULL) {
-		snprintf(error, LIVE_ERROR_BYTES, "%s", strerror(errno));
+		snprintf(error, LIVE_SOCKET_ERROR_BYTES, "%s", strerror(errno));
 		return NULL;
 	}
 	server->fd = -1;
@@ -206,7 +206,7 @@ struct live_server *live_server_open(
 	server->sampling_rate = sampling_rate;
 	server->address.sun_family = AF_UNIX;
 	if (strlen(path) >= sizeof(server->address.sun_path)) {
-		snprintf(error, LIVE_ERROR_BYTES, "%s: too long for a socket", path);
+		snprintf(error, LIVE_SOCKET_ERROR_BYTES, "%s: too long for a socket", path);
 		free(server);
 		return NULL;
 	}

@@ -1,5 +1,6 @@
 // weir query: asks the archive of flow records, and the running sensor.
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <langinfo.h>
@@ -14,6 +15,7 @@
 
 #include "commands.h"
 #include "database.h"
+#include "live_client.h"
 #include "query_options.h"
 
 enum {
@@ -149,6 +151,23 @@ static int run(struct query *query, struct database *database, const char *sql) 
 	return exit_status(query, rc, error);
 }
 
+// The flows of the running sensor, asked for when a statement reads them.
+static int snapshot(
+	void *arg, struct flow_record **records, size_t *n, struct flow_source *source, char *error
+) {
+	const struct query_options *options = arg;
+	struct live_flows flows;
+
+	static_assert((int)LIVE_SOCKET_ERROR_BYTES <= (int)LIVE_ERROR_BYTES, "");
+	int rc = live_client_flows(options->socket, &flows, error);
+	if (rc < 0)
+		return rc;
+	*records = flows.records;
+	*n = flows.n;
+	*source = (struct flow_source){.sampling_rate = flows.sampling_rate};
+	return 0;
+}
+
 int command_query(int argc, char **argv) {
 	struct query query = {0};
 	time_ns_t now_ns = clock_ns(CLOCK_REALTIME);
@@ -163,6 +182,7 @@ int command_query(int argc, char **argv) {
 		|| (query.options.progress == QUERY_PROGRESS_AUTO && isatty(STDERR_FILENO));
 	char *sql = query.options.sql != NULL ? strdup(query.options.sql)
 					      : query_report_sql(&query.options.report);
+	const struct live_source live = {.snapshot = snapshot, .arg = &query.options};
 	struct database *database = database_open(
 		&(struct database_config){
 			.archive =
@@ -174,6 +194,7 @@ int command_query(int argc, char **argv) {
 					.on_progress = on_progress,
 					.arg = &query,
 				},
+			.live = &live,
 			.now_ns = now_ns,
 		},
 		error

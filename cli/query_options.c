@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "live_protocol.h"
 #include "options.h"
 #include "query_time.h"
 #include "scan.h"
@@ -36,6 +37,7 @@ static const char help[] =
 	"      --where 'SQL'        a condition, such as \"ip_in(src_addr, '10.0.0.0/8')\"\n"
 	"      --format FORMAT      table, csv, json, chart  [table; a time series on a\n"
 	"                           terminal: chart]\n"
+	"      --socket PATH        of the running sensor  [" LIVE_SOCKET "]\n"
 	"      --threads N          that read the archive  [one for each core]\n"
 	"      --progress WHEN      auto, always, never  [auto]\n"
 	"\n"
@@ -56,6 +58,7 @@ enum option_id {
 	OPT_TO,
 	OPT_WHERE,
 	OPT_FORMAT,
+	OPT_SOCKET,
 	OPT_THREADS,
 	OPT_PROGRESS,
 };
@@ -70,6 +73,7 @@ static const struct option long_options[] = {
 	{"to", required_argument, NULL, OPT_TO},
 	{"where", required_argument, NULL, OPT_WHERE},
 	{"format", required_argument, NULL, OPT_FORMAT},
+	{"socket", required_argument, NULL, OPT_SOCKET},
 	{"threads", required_argument, NULL, OPT_THREADS},
 	{"progress", required_argument, NULL, OPT_PROGRESS},
 	{"help", no_argument, NULL, OPT_HELP},
@@ -177,6 +181,9 @@ static int parse_option(struct parsing *parsing, int id, const char *arg) {
 			options->format = (enum output_format)rc;
 		options->has_format = true;
 		return rc;
+	case OPT_SOCKET:
+		options->socket = arg;
+		return 0;
 	case OPT_THREADS:
 		rc = options_whole("threads", arg, 1, SCAN_MAX_THREADS, &value);
 		if (rc == 0)
@@ -230,6 +237,7 @@ int query_options_parse(struct query_options *options, time_ns_t now_ns, int arg
 
 	*options = (struct query_options){
 		.archive = DEFAULT_ARCHIVE,
+		.socket = LIVE_SOCKET,
 		.report = {.n_top = DEFAULT_TOP, .from_ns = -1, .to_ns = -1},
 	};
 	options_begin("query");

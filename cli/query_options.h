@@ -18,6 +18,7 @@ enum query_progress {
 
 struct query_options {
 	const char *archive; // folder
+	const char *socket;  // of the running sensor
 	const char *sql;     // NULL = a report
 	struct query_report report;
 	time_ns_t step_ns; // of the time series, 0 = none

@@ -226,7 +226,7 @@ static bool start(struct session *session) {
 // which this user may not make, they cannot, and that is all.
 static bool open_live(struct session *session) {
 	const struct run_options *options = &session->options;
-	char error[LIVE_ERROR_BYTES];
+	char error[LIVE_SOCKET_ERROR_BYTES];
 
 	if (options->socket == NULL)
 		return true;

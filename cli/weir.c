@@ -15,7 +15,9 @@ static const struct {
 	{"replay", command_replay, "meter capture files and send their flows to collectors"},
 	{"archive", command_archive, "list, verify, repair and compact the files of an archive"},
 	{"export", command_export, "send the records of an archive to collectors"},
-	{"query", command_query, "ask the archive of flow records, in SQL or by ready-made reports"},
+	{"query",
+	 command_query,
+	 "ask the archive of flow records, in SQL or by ready-made reports"},
 	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
 };
 
