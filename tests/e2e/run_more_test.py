@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from collect import own, tap, until
-from live import Line, Weir, need_namespaces
+from live import Line, Weir, need_namespaces, run
 from run_test import PRINT, fails, ipv4_udp
 
 NOBODY = 65534
@@ -205,6 +205,9 @@ def test_running_flows_can_be_asked_for():
             flows = dict(f for f in running_flows(path) if f[0].startswith("10."))
             assert len(flows) == 700 and set(flows.values()) == {3}, flows
             assert os.stat(path).st_mode & 0o077 == 0
+            asked = run(tap.WEIR, "query", "--socket", path, "--format", "csv",
+                        "SELECT count(*) n, sum(packets) p FROM live WHERE src_addr LIKE '10.%'")
+            assert asked.stdout.decode().split() == ["n,p", "700,2100"], asked.stdout
             # A second weir is told, and runs nevertheless where it did not ask for the place.
             fails(1, "another weir listens at", "--port=vb0", "--socket", path, line=line)
             # Whoever asks for nonsense, or says nothing and stays, hinders nobody.
