@@ -35,19 +35,21 @@ enum archive_option_id {
 };
 
 // For the tables of getopt_long().
-#define ARCHIVE_OPTIONS                                                                            \
-	{"archive", required_argument, NULL, OPT_ARCHIVE},                                         \
-		{"archive-rotate", required_argument, NULL, OPT_ARCHIVE_ROTATE},                   \
-		{"archive-flush", required_argument, NULL, OPT_ARCHIVE_FLUSH},                     \
-		{"archive-sync", required_argument, NULL, OPT_ARCHIVE_SYNC},                       \
-		{"archive-level", required_argument, NULL, OPT_ARCHIVE_LEVEL},                     \
-		{"retain", required_argument, NULL, OPT_RETAIN}, {                                 \
-		"sensor", required_argument, NULL, OPT_SENSOR                                      \
-	}
+// clang-format off
+#define ARCHIVE_OPTIONS \
+	{"archive", required_argument, NULL, OPT_ARCHIVE}, \
+	{"archive-rotate", required_argument, NULL, OPT_ARCHIVE_ROTATE}, \
+	{"archive-flush", required_argument, NULL, OPT_ARCHIVE_FLUSH}, \
+	{"archive-sync", required_argument, NULL, OPT_ARCHIVE_SYNC}, \
+	{"archive-level", required_argument, NULL, OPT_ARCHIVE_LEVEL}, \
+	{"retain", required_argument, NULL, OPT_RETAIN}, \
+	{"sensor", required_argument, NULL, OPT_SENSOR}, \
+	{"help-archive", no_argument, NULL, OPT_HELP_ARCHIVE}
+// clang-format on
 
 // The one line of it in a command's help, and what --help-archive prints.
 #define ARCHIVE_OPTIONS_HELP                                                                       \
-	"      --archive DIR           keep all records in Parquet files; see --help-archive\n"
+	"      --archive DIR           all records in Parquet files; see --help-archive\n"
 extern const char archive_options_help[];
 
 // What applies where nothing is said.
