@@ -43,7 +43,7 @@ static const char help[] =
 	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
 	"      --template-interval T   templates again after this time  [30s]\n"
 	"      --source-id N           observation domain of the records  [1]\n"
-	"      --user NAME             become this user once all is open  [weir or nobody]\n"
+	"      --user NAME             become this user once all is open  [weir, nobody]\n"
 	"      --no-sandbox            keep all rights, and all system calls\n"
 	"      --eal-log               show what DPDK has to say\n"
 	"\n"
