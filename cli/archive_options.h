@@ -31,27 +31,26 @@ enum archive_option_id {
 	OPT_ARCHIVE_LEVEL,
 	OPT_RETAIN,
 	OPT_SENSOR,
+	OPT_HELP_ARCHIVE,
 };
 
 // For the tables of getopt_long().
-#define ARCHIVE_OPTIONS                                                                            \
-	{"archive", required_argument, NULL, OPT_ARCHIVE},                                         \
-		{"archive-rotate", required_argument, NULL, OPT_ARCHIVE_ROTATE},                   \
-		{"archive-flush", required_argument, NULL, OPT_ARCHIVE_FLUSH},                     \
-		{"archive-sync", required_argument, NULL, OPT_ARCHIVE_SYNC},                       \
-		{"archive-level", required_argument, NULL, OPT_ARCHIVE_LEVEL},                     \
-		{"retain", required_argument, NULL, OPT_RETAIN}, {                                 \
-		"sensor", required_argument, NULL, OPT_SENSOR                                      \
-	}
+// clang-format off
+#define ARCHIVE_OPTIONS \
+	{"archive", required_argument, NULL, OPT_ARCHIVE}, \
+	{"archive-rotate", required_argument, NULL, OPT_ARCHIVE_ROTATE}, \
+	{"archive-flush", required_argument, NULL, OPT_ARCHIVE_FLUSH}, \
+	{"archive-sync", required_argument, NULL, OPT_ARCHIVE_SYNC}, \
+	{"archive-level", required_argument, NULL, OPT_ARCHIVE_LEVEL}, \
+	{"retain", required_argument, NULL, OPT_RETAIN}, \
+	{"sensor", required_argument, NULL, OPT_SENSOR}, \
+	{"help-archive", no_argument, NULL, OPT_HELP_ARCHIVE}
+// clang-format on
 
+// The one line of it in a command's help, and what --help-archive prints.
 #define ARCHIVE_OPTIONS_HELP                                                                       \
-	"      --archive DIR           keep all records in Parquet files there\n"                  \
-	"      --archive-rotate T[,S]  a file spans this time and size at most  [1h,1GiB]\n"       \
-	"      --archive-flush TIME    records are in a file after this time  [5s]\n"              \
-	"      --archive-sync WHEN     wait for the disk: none, close, flush  [flush]\n"           \
-	"      --archive-level N       zstd, 1 (fast) to 19 (small)  [3]\n"                        \
-	"      --retain AGE[,SIZE]     delete older files, such as 30d,500GiB  [never]\n"          \
-	"      --sensor NAME           name in the archive  [this host's]\n"
+	"      --archive DIR           all records in Parquet files; see --help-archive\n"
+extern const char archive_options_help[];
 
 // What applies where nothing is said.
 void archive_options_init(struct archive_options *options);

@@ -31,8 +31,7 @@ static const char help[] =
 	"      --hash-secret WHICH     fixed repeats exactly, random per run  [fixed]\n"
 	"      --speed FACTOR          1 = as captured, 10 = ten times, max  [max]\n"
 	"  -f, --filter 'BPF'          meter only what matches, as in tcpdump\n"
-	"  -d, --deduplicate WINDOW    count second copies of a packet apart, such as 5ms\n"
-	"                              [,routed] [,copies=N]\n"
+	"  -d, --deduplicate WINDOW    count second copies apart: 5ms[,routed][,copies=N]\n"
 	"  -s, --sample [random:]N     meter one packet of N\n"
 	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
 	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
@@ -218,8 +217,8 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 	archive_options_init(&options->archive);
 	options_begin("replay");
 	while ((id = getopt_long(argc, argv, ":c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
-		if (id == OPT_HELP) {
-			fputs(help, stdout);
+		if (id == OPT_HELP || id == OPT_HELP_ARCHIVE) {
+			fputs(id == OPT_HELP ? help : archive_options_help, stdout);
 			return 1;
 		}
 		if (id == '?' || id == ':')

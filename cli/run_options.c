@@ -37,14 +37,13 @@ static const char help[] =
 	"                              [wherever the kernel puts them]\n"
 	"      --idle WAY              without packets: adaptive (rest), poll  [adaptive]\n"
 	"  -f, --filter 'BPF'          meter only what matches, as in tcpdump\n"
-	"  -d, --deduplicate WINDOW    count second copies of a packet apart, such as 5ms\n"
-	"                              [,routed] [,copies=N]\n"
+	"  -d, --deduplicate WINDOW    count second copies apart: 5ms[,routed][,copies=N]\n"
 	"  -s, --sample [random:]N     meter one packet of N, and tell the collectors\n"
 	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
 	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
 	"      --template-interval T   templates again after this time  [30s]\n"
 	"      --source-id N           observation domain of the records  [1]\n"
-	"      --user NAME             become this user once all is open  [weir or nobody]\n"
+	"      --user NAME             become this user once all is open  [weir, nobody]\n"
 	"      --no-sandbox            keep all rights, and all system calls\n"
 	"      --eal-log               show what DPDK has to say\n"
 	"\n"
@@ -329,8 +328,8 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 	archive_options_init(&options->archive);
 	options_begin("run");
 	while ((id = getopt_long(argc, argv, ":P:c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
-		if (id == OPT_HELP) {
-			fputs(help, stdout);
+		if (id == OPT_HELP || id == OPT_HELP_ARCHIVE) {
+			fputs(id == OPT_HELP ? help : archive_options_help, stdout);
 			return 1;
 		}
 		if (id == '?' || id == ':')

@@ -312,6 +312,7 @@ static const int for_sanitizers[] = {
 	SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat),
 	SCMP_SYS(wait4),
+	SCMP_SYS(getdents), // clang's
 	SCMP_SYS(getdents64),
 	SCMP_SYS(kill),
 	SCMP_SYS(tgkill),

@@ -57,7 +57,7 @@ void archive_sensor_name(char *out, const char *name) {
 			out[n++] = *name;
 	out[n] = '\0';
 	if (n == 0)
-		strcpy(out, "weir");
+		memcpy(out, "weir", sizeof("weir"));
 }
 
 static int open_dir(struct archive *archive, char *error) {

@@ -4,6 +4,7 @@
 #include "archive_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -55,7 +56,7 @@ int archive_closer_add(struct archive_closer *closer, const char *path, bool rec
 
 	if (job == NULL)
 		return -ENOMEM;
-	strcpy(job->path, path);
+	snprintf(job->path, sizeof(job->path), "%s", path);
 	job->recovered = recovered;
 	pthread_mutex_lock(&closer->lock);
 	put_last(closer, job);
@@ -193,6 +194,17 @@ static void persist(struct archive *archive, const struct archive_job *job, bool
 	}
 }
 
+// Whether a file is to be closed without a copy: when there is no time for one.
+static bool is_in_haste(
+	const struct archive *archive, const struct archive_job *job, unsigned n_jobs, bool closing
+) {
+	if (archive->config.no_copies)
+		return true;
+	if (closing && !archive->config.wait)
+		return n_jobs > 1;
+	return n_jobs > MANY_JOBS && !job->recovered;
+}
+
 static void *run(void *arg) {
 	struct archive *archive = arg;
 	struct archive_closer *closer = &archive->closer;
@@ -208,10 +220,7 @@ static void *run(void *arg) {
 		if (job == NULL && closing)
 			break;
 		if (job != NULL)
-			persist(archive,
-				job,
-				archive->config.no_copies || (n_jobs > MANY_JOBS && !job->recovered)
-			);
+			persist(archive, job, is_in_haste(archive, job, n_jobs, closing));
 		free(job);
 	}
 	return NULL;

@@ -1,6 +1,6 @@
 // Closes a part: see archive_part.h for the order of its steps, which is what a crash relies on.
 
-#include "archive_part.h"
+#include "archive_finish.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,25 +19,7 @@ enum {
 	READ_BYTES = 1 << 18, // at once, to check a row group
 };
 
-// A part that is being closed.
-struct finish {
-	const struct archive_place *place;
-	const struct archive_finish_config *config;
-	const char *path;
-	char part[ARCHIVE_NAME_BYTES], notes[ARCHIVE_NAME_BYTES], copy[ARCHIVE_NAME_BYTES];
-	char *error;
-	int fd;                  // of the part
-	struct byte_buffer text; // the notes
-	struct parquet_writer *writer;
-	struct parquet_bytes footer; // for the part in place
-	uint64_t end;                // of what is whole in the part
-	uint32_t sampling_rate;
-	struct archive_sum sum; // of the row groups that are good
-	uint64_t damaged;
-	bool named; // the closed file has its name
-};
-
-static int fail(const struct finish *finish, int rc, const char *what, const char *path) {
+int archive_finish_fail(const struct finish *finish, int rc, const char *what, const char *path) {
 	return archive_error(finish->error, rc, "cannot %s %s: %s", what, path, strerror(-rc));
 }
 
@@ -47,7 +29,7 @@ static int read_text(struct finish *finish) {
 	int rc = 0;
 
 	if (fd < 0)
-		return fail(finish, -errno, "open", finish->notes);
+		return archive_finish_fail(finish, -errno, "open", finish->notes);
 	if (fstat(fd, &status) < 0)
 		rc = -errno;
 	else if (!byte_buffer_reserve(&finish->text, (size_t)status.st_size + 1))
@@ -65,7 +47,7 @@ static int read_text(struct finish *finish) {
 		finish->text.n += (size_t)got;
 	}
 	close(fd);
-	return rc < 0 ? fail(finish, rc, "read", finish->notes) : 0;
+	return rc < 0 ? archive_finish_fail(finish, rc, "read", finish->notes) : 0;
 }
 
 // 1 where the octets are those that were written, 0 where not, or a negative errno.
@@ -100,12 +82,14 @@ static int restore(struct finish *finish) {
 	     archive_note_take(finish->text.bytes, finish->text.n, &at, finish->end, &note);) {
 		int rc = is_good(finish->fd, &note);
 		if (rc < 0)
-			return fail(finish, rc, "read", finish->part);
+			return archive_finish_fail(finish, rc, "read", finish->part);
 		if (rc == 1) {
 			rc = parquet_writer_restore(finish->writer, note.note.bytes, note.note.n);
 			// Of a weir with other columns, which can still close it.
 			if (rc < 0)
-				return fail(finish, rc, "use the notes of", finish->part);
+				return archive_finish_fail(
+					finish, rc, "use the notes of", finish->part
+				);
 			archive_sum_add(&finish->sum, &note.sum);
 		} else {
 			finish->damaged += note.sum.records;
@@ -116,7 +100,7 @@ static int restore(struct finish *finish) {
 	return 0;
 }
 
-static int make_footer(
+int archive_finish_footer(
 	struct finish *finish,
 	struct parquet_writer *writer,
 	uint64_t end,
@@ -128,13 +112,13 @@ static int make_footer(
 		&metadata, finish->place->sensor, finish->sampling_rate, &finish->sum
 	);
 	int rc = parquet_writer_footer(writer, metadata.pairs, metadata.n_pairs, end, footer);
-	return rc < 0 ? fail(finish, rc, "make the footer of", finish->path) : 0;
+	return rc < 0 ? archive_finish_fail(finish, rc, "make the footer of", finish->path) : 0;
 }
 
-static int sync_file(const struct finish *finish, int fd, const char *path) {
+int archive_finish_sync(const struct finish *finish, int fd, const char *path) {
 	if (finish->place->sync == ARCHIVE_SYNC_NONE || finish->place->io->sync(fd) == 0)
 		return 0;
-	return fail(finish, -errno, "sync", path);
+	return archive_finish_fail(finish, -errno, "sync", path);
 }
 
 // The closed file takes its name. From here on it stands, whatever else fails.
@@ -142,168 +126,32 @@ static int take_name(struct finish *finish, const char *from) {
 	const struct archive_place *place = finish->place;
 
 	if (place->io->rename(place->dir_fd, from, finish->path) < 0)
-		return fail(finish, -errno, "rename", from);
+		return archive_finish_fail(finish, -errno, "rename", from);
 	finish->named = true;
 	if (place->sync == ARCHIVE_SYNC_NONE)
 		return 0;
 	int rc = archive_io_sync_folder(place->io, place->dir_fd, finish->path);
-	return rc < 0 ? fail(finish, rc, "sync the folder of", finish->path) : 0;
+	return rc < 0 ? archive_finish_fail(finish, rc, "sync the folder of", finish->path) : 0;
 }
 
 static int remove_file(const struct finish *finish, const char *path) {
 	int rc = archive_io_remove(finish->place->io, finish->place->dir_fd, path);
-	return rc < 0 ? fail(finish, rc, "remove", path) : 0;
-}
-
-// Copying.
-
-struct copy {
-	struct finish *finish;
-	struct parquet_reader *reader;
-	struct parquet_writer *writer;
-	struct flow_record *records;
-	uint32_t n_records, size;
-	int fd;
-	uint64_t end;
-	uint64_t n_written;
-};
-
-static int write_group(struct copy *copy) {
-	struct parquet_bytes data, note;
-
-	if (copy->n_records == 0)
-		return 0;
-	int rc = parquet_writer_row_group(
-		copy->writer, copy->records, copy->n_records, copy->end, &data, &note
-	);
-	if (rc == 0)
-		rc = archive_io_write(
-			copy->finish->place->io, copy->fd, data.bytes, data.n, copy->end
-		);
-	if (rc < 0)
-		return fail(copy->finish, rc, "write", copy->finish->copy);
-	copy->end += data.n;
-	copy->n_written += copy->n_records;
-	copy->n_records = 0;
-	return 0;
-}
-
-static bool in_too_much_of_a_hurry(const struct copy *copy) {
-	const struct archive_finish_config *config = copy->finish->config;
-
-	// Relaxed: a flag by itself, seen a little sooner or later.
-	return config->hurry != NULL && atomic_load_explicit(config->hurry, memory_order_relaxed)
-	       && copy->finish->sum.records - copy->n_written > config->hurry_records;
-}
-
-static int copy_groups(struct copy *copy) {
-	struct flow_source source;
-	int rc = 0;
-
-	for (unsigned i = 0; i < parquet_reader_row_groups(copy->reader) && rc == 0; i++) {
-		uint32_t n = parquet_reader_group_rows(copy->reader, i);
-		if (in_too_much_of_a_hurry(copy))
-			return -ECANCELED;
-		if (copy->n_records + n > copy->size)
-			rc = write_group(copy);
-		if (rc == 0)
-			rc = parquet_reader_records(
-				copy->reader,
-				i,
-				copy->records + copy->n_records,
-				&source,
-				copy->finish->error
-			);
-		copy->n_records += n;
-	}
-	return rc < 0 ? rc : write_group(copy);
-}
-
-// Room for the largest row group of the part at least.
-static int make_room(struct copy *copy) {
-	copy->size = copy->finish->config->group_records;
-	for (unsigned i = 0; i < parquet_reader_row_groups(copy->reader); i++)
-		if (parquet_reader_group_rows(copy->reader, i) > copy->size)
-			copy->size = parquet_reader_group_rows(copy->reader, i);
-	if (copy->size > copy->finish->sum.records)
-		copy->size = (uint32_t)copy->finish->sum.records;
-	copy->records = malloc((size_t)copy->size * sizeof(*copy->records));
-	return copy->records == NULL ? fail(copy->finish, -ENOMEM, "copy", copy->finish->part) : 0;
-}
-
-static int make_writer(struct copy *copy) {
-	struct flow_source source;
-	int rc = parquet_reader_records(
-		copy->reader, 0, copy->records, &source, copy->finish->error
-	);
-
-	if (rc < 0)
-		return rc;
-	copy->writer = parquet_writer_new(&(struct parquet_writer_config){
-		.level = copy->finish->config->level,
-		.sort = true,
-		.source = source,
-	});
-	return copy->writer == NULL ? fail(copy->finish, -errno, "copy", copy->finish->part) : 0;
-}
-
-static int write_copy(struct copy *copy) {
-	struct finish *finish = copy->finish;
-	struct parquet_bytes footer;
-	int rc = make_room(copy);
-
-	if (rc == 0)
-		rc = make_writer(copy);
-	if (rc < 0)
-		return rc;
-	copy->fd = finish->place->io->open(
-		finish->place->dir_fd, finish->copy, O_WRONLY | O_CREAT | O_TRUNC, 0644
-	);
-	if (copy->fd < 0)
-		return fail(finish, -errno, "make", finish->copy);
-	rc = archive_io_write(finish->place->io, copy->fd, PARQUET_MAGIC, PARQUET_MAGIC_BYTES, 0);
-	if (rc < 0)
-		return fail(finish, rc, "write", finish->copy);
-	copy->end = PARQUET_MAGIC_BYTES;
-	rc = copy_groups(copy);
-	if (rc == 0)
-		rc = make_footer(finish, copy->writer, copy->end, &footer);
-	if (rc < 0)
-		return rc;
-	rc = archive_io_write(finish->place->io, copy->fd, footer.bytes, footer.n, copy->end);
-	if (rc < 0)
-		return fail(finish, rc, "write", finish->copy);
-	copy->end += footer.n;
-	return sync_file(finish, copy->fd, finish->copy);
+	return rc < 0 ? archive_finish_fail(finish, rc, "remove", path) : 0;
 }
 
 // A copy that could not be made is removed, and the part is as before.
 static int finish_by_copy(struct finish *finish, struct archive_finished *finished) {
-	struct copy copy = {.finish = finish, .fd = -1};
-	int rc = 0;
+	int rc = archive_copy(finish, &finished->bytes);
 
-	copy.reader = parquet_reader_open_footer(
-		finish->fd, finish->footer.bytes, finish->footer.n, finish->error
-	);
-	if (copy.reader == NULL)
-		rc = -errno;
-	if (rc == 0)
-		rc = write_copy(&copy);
-	if (copy.fd >= 0)
-		close(copy.fd);
-	parquet_writer_free(copy.writer);
-	parquet_reader_close(copy.reader);
-	free(copy.records);
 	if (rc == 0)
 		rc = take_name(finish, finish->copy);
 	if (rc < 0) {
-		// The reason why is what counts.
-		if (copy.fd >= 0)
+		// The reason why is what counts, and the next start removes it too.
+		if (!finish->named)
 			(void
-			)archive_io_remove(finish->place->io, finish->place->dir_fd, finish->copy);
+			)!archive_io_remove(finish->place->io, finish->place->dir_fd, finish->copy);
 		return rc;
 	}
-	finished->bytes = copy.end;
 	finished->copied = true;
 	rc = remove_file(finish, finish->part);
 	return rc < 0 ? rc : remove_file(finish, finish->notes);
@@ -314,16 +162,16 @@ static int finish_in_place(struct finish *finish, struct archive_finished *finis
 	int fd = io->open(finish->place->dir_fd, finish->part, O_WRONLY, 0);
 
 	if (fd < 0)
-		return fail(finish, -errno, "open", finish->part);
+		return archive_finish_fail(finish, -errno, "open", finish->part);
 	uint64_t n_bytes = finish->end + finish->footer.n;
 	int rc = archive_io_write(io, fd, finish->footer.bytes, finish->footer.n, finish->end);
 	// What a flush that failed had written beyond.
 	if (rc == 0 && io->truncate(fd, (off_t)n_bytes) < 0)
 		rc = -errno;
 	if (rc < 0)
-		fail(finish, rc, "write", finish->part);
+		archive_finish_fail(finish, rc, "write", finish->part);
 	else
-		rc = sync_file(finish, fd, finish->part);
+		rc = archive_finish_sync(finish, fd, finish->part);
 	close(fd);
 	if (rc == 0)
 		rc = take_name(finish, finish->part);
@@ -341,7 +189,8 @@ static int is_closed(const struct finish *finish, struct archive_finished *finis
 	int fd = finish->place->io->open(finish->place->dir_fd, finish->path, O_RDONLY, 0);
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : fail(finish, -errno, "open", finish->path);
+		return errno == ENOENT ? 0
+				       : archive_finish_fail(finish, -errno, "open", finish->path);
 	struct parquet_reader *reader = parquet_reader_open(fd, why);
 	int rc = reader != NULL ? 1 : errno == EBADMSG ? 0 : -errno;
 	if (rc == 1 && fstat(fd, &status) == 0) {
@@ -350,7 +199,7 @@ static int is_closed(const struct finish *finish, struct archive_finished *finis
 	}
 	parquet_reader_close(reader);
 	close(fd);
-	return rc < 0 ? fail(finish, rc, "read", finish->path) : rc;
+	return rc < 0 ? archive_finish_fail(finish, rc, "read", finish->path) : rc;
 }
 
 static int remove_rest(const struct finish *finish) {
@@ -371,7 +220,7 @@ static int open_part(struct finish *finish) {
 		return rc;
 	finish->fd = finish->place->io->open(finish->place->dir_fd, finish->part, O_RDONLY, 0);
 	if (finish->fd < 0 && errno != ENOENT)
-		return fail(finish, -errno, "open", finish->part);
+		return archive_finish_fail(finish, -errno, "open", finish->part);
 	finish->error[0] = '\0';
 	if (finish->fd < 0) {
 		if (finish->text.n > 0)
@@ -389,7 +238,7 @@ static int open_part(struct finish *finish) {
 		);
 	finish->writer = parquet_writer_new(&(struct parquet_writer_config){.level = 1});
 	if (finish->writer == NULL)
-		return fail(finish, -errno, "close", finish->part);
+		return archive_finish_fail(finish, -errno, "close", finish->part);
 	return restore(finish);
 }
 
@@ -400,7 +249,7 @@ static int finish_closed(const struct finish *finish) {
 	if (place->sync != ARCHIVE_SYNC_NONE) {
 		int rc = archive_io_sync_folder(place->io, place->dir_fd, finish->path);
 		if (rc < 0)
-			return fail(finish, rc, "sync the folder of", finish->path);
+			return archive_finish_fail(finish, rc, "sync the folder of", finish->path);
 	}
 	return remove_rest(finish);
 }
@@ -417,7 +266,7 @@ static int finish_part(struct finish *finish, struct archive_finished *finished)
 	finished->records = finish->sum.records;
 	if (finish->sum.records == 0)
 		return remove_rest(finish);
-	rc = make_footer(finish, finish->writer, finish->end, &finish->footer);
+	rc = archive_finish_footer(finish, finish->writer, finish->end, &finish->footer);
 	if (rc < 0)
 		return rc;
 	rc = finish->config->in_place ? -ECANCELED : finish_by_copy(finish, finished);

@@ -9,6 +9,7 @@
 
 #include <zlib.h>
 
+#include "archive_error.h"
 #include "record_ring.h"
 
 #define IDLE_SLEEP_NS (5 * NS_PER_MS)
@@ -102,10 +103,8 @@ static int append(struct archive *archive, bool sync, char *error) {
 		if (flusher->entry.failed)
 			rc = -ENOMEM;
 	}
-	if (rc < 0) {
-		strcpy(error, strerror(-rc));
-		return rc;
-	}
+	if (rc < 0)
+		return archive_error(error, rc, "row group: %s", strerror(-rc));
 	return archive_part_append(
 		&flusher->part,
 		&archive->place,

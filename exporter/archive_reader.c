@@ -74,8 +74,8 @@ open_part(int fd, const struct byte_buffer *notes, const char *sensor, char *err
 	struct parquet_writer *writer =
 		parquet_writer_new(&(struct parquet_writer_config){.level = 1});
 	struct parquet_reader *reader = NULL;
-	struct parquet_bytes footer;
-	struct stat status;
+	struct parquet_bytes footer = {0};
+	struct stat status = {0};
 	int rc = 0;
 
 	if (writer == NULL || fstat(fd, &status) < 0)

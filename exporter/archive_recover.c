@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive_error.h"
+
 struct found {
 	struct archive *archive;
 	char **paths; // of closed files that they belong to
@@ -38,7 +40,7 @@ static int by_text(const void *a, const void *b) {
 int archive_recover(struct archive *archive, char *error) {
 	struct found found = {.archive = archive};
 
-	strcpy(error, strerror(ENOMEM));
+	archive_error(error, 0, "%s", strerror(ENOMEM));
 	int rc = archive_walk(archive->place.dir_fd, 1, look, &found, error);
 	if (rc == 0 && found.n > 0)
 		qsort(found.paths, found.n, sizeof(found.paths[0]), by_text);

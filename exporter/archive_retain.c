@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "archive_error.h"
@@ -20,7 +21,7 @@ static bool is_own(const struct archive *archive, const struct archive_file *fil
 static void remove_folders(const struct archive *archive, const char *path) {
 	char folder[ARCHIVE_NAME_BYTES];
 
-	strcpy(folder, path);
+	snprintf(folder, sizeof(folder), "%s", path);
 	for (char *slash; (slash = strrchr(folder, '/')) != NULL;) {
 		*slash = '\0';
 		if (archive->place.io->unlink(archive->place.dir_fd, folder, AT_REMOVEDIR) < 0)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 const char *const fault_names[FAULT_CALLS] = {
@@ -161,6 +162,19 @@ void fixture_add(struct archive *archive, uint32_t first, uint32_t n, time_ns_t 
 		struct flow_record record = record_of(first + i);
 		archive_add(archive, &record, 1, now_ns);
 	}
+}
+
+struct archive_stats fixture_wait(const struct archive *archive, uint64_t n) {
+	struct archive_stats stats;
+
+	for (int i = 0; i < 20000; i++) {
+		archive_stats(archive, &stats);
+		if (stats.archived >= n)
+			return stats;
+		nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS / 2}, NULL);
+	}
+	fail_msg("%llu records were to be archived", (unsigned long long)n);
+	return stats;
 }
 
 static void read_file(const char *path, struct found *found) {

@@ -34,11 +34,11 @@ enum fault_call {
 extern const char *const fault_names[FAULT_CALLS];
 
 struct faults {
-	unsigned calls; // one bit for each fault_call that counts
-	uint64_t from;  // the first call that fails, from 1 on; 0 = none does
-	uint64_t n;     // how many fail
-	int error;      // errno
-	bool half;      // a write that fails has written half
+	unsigned calls;      // one bit for each fault_call that counts
+	uint64_t from;       // the first call that fails, from 1 on; 0 = none does
+	_Atomic(uint64_t) n; // how many fail
+	int error;           // errno
+	bool half;           // a write that fails has written half
 	bool short_writes;
 	void (*at)(void);        // instead of failing
 	_Atomic(uint64_t) count; // calls so far
@@ -59,6 +59,9 @@ void fixture_recover(const char *dir, struct archive_stats *stats);
 
 // Adds records `first` to `first + n - 1`.
 void fixture_add(struct archive *archive, uint32_t first, uint32_t n, time_ns_t now_ns);
+
+// Until `n` records are archived.
+struct archive_stats fixture_wait(const struct archive *archive, uint64_t n);
 
 struct found {
 	uint64_t records, files, open, others; // others: files that are neither

@@ -1,7 +1,6 @@
 // The archive: records in, files out, at their times and sizes; what is deleted, and what is lost.
 
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,19 +32,6 @@ static int remove_folder(void **state) {
 	(void)state;
 	fixture_remove(dir);
 	return 0;
-}
-
-static struct archive_stats wait_for_archived(const struct archive *archive, uint64_t n) {
-	struct archive_stats stats;
-
-	for (int i = 0; i < 20000; i++) {
-		archive_stats(archive, &stats);
-		if (stats.archived >= n)
-			return stats;
-		nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS / 2}, NULL);
-	}
-	fail_msg("%llu records were to be archived", (unsigned long long)n);
-	return stats;
 }
 
 static void assert_files(unsigned n, const char *const *names) {
@@ -97,7 +82,7 @@ static void a_file_ends_at_its_size_and_the_next_has_another_name(void **state) 
 	struct archive *archive = fixture_open(&config);
 	for (uint32_t i = 0; i < 5; i++) {
 		fixture_add(archive, 100 * i, 100, FIXTURE_BEGIN_NS);
-		wait_for_archived(archive, 100 * (i + 1));
+		fixture_wait(archive, 100 * (i + 1));
 	}
 	archive_stop(archive);
 	archive_stats(archive, &stats);
@@ -119,7 +104,7 @@ static void a_closed_file_has_large_sorted_row_groups_and_says_what_it_holds(voi
 	struct archive *archive = fixture_open(&config);
 	for (uint32_t i = 0; i < 7; i++) {
 		fixture_add(archive, 50 * i, 50, FIXTURE_BEGIN_NS);
-		wait_for_archived(archive, 50 * (i + 1));
+		fixture_wait(archive, 50 * (i + 1));
 	}
 	archive_free(archive);
 	fixture_find(dir, &found);
@@ -156,7 +141,7 @@ static void what_is_flushed_can_be_read_while_the_file_is_open_and_when_it_is_cl
 
 	struct archive *archive = fixture_open(&config);
 	fixture_add(archive, 0, 100, FIXTURE_BEGIN_NS);
-	wait_for_archived(archive, 100);
+	fixture_wait(archive, 100);
 	fixture_find(dir, &found);
 	assert_int_equal(found.open, 1);
 	assert_int_equal(found.records, 100);
@@ -286,7 +271,7 @@ static void a_full_disk_is_told_once_and_costs_what_finds_no_room_in_memory(void
 	assert_int_equal(stats.archived, 0);
 	assert_in_range(stats.lost_full, 3000 - 1024 - 100, 3000 - 1024);
 	faults.n = 0;
-	stats = wait_for_archived(archive, 3000 - stats.lost_full);
+	stats = fixture_wait(archive, 3000 - stats.lost_full);
 	fixture_add(archive, 3000, 50, FIXTURE_BEGIN_NS);
 	archive_stop(archive);
 	archive_stats(archive, &stats);
@@ -315,7 +300,7 @@ static void live_a_file_ends_with_its_hour_though_no_record_comes(void **state) 
 	config.wait = false;
 	struct archive *archive = fixture_open(&config);
 	fixture_add(archive, 0, 10, FIXTURE_BEGIN_NS);
-	wait_for_archived(archive, 10);
+	fixture_wait(archive, 10);
 	archive_tick(archive, FIXTURE_BEGIN_NS + HOUR_NS - 1);
 	archive_tick(archive, FIXTURE_BEGIN_NS + HOUR_NS);
 	do {
@@ -412,138 +397,6 @@ static void the_oldest_are_deleted_while_all_are_too_large(void **state) {
 	assert_int_equal(access(folder, F_OK), -1);
 }
 
-// What a crash may leave, made by hand.
-static void leave_part(unsigned n_groups) {
-	struct archive_config config = fixture_config(dir);
-	pid_t child = fork();
-	int status;
-
-	assert_true(child >= 0);
-	if (child == 0) {
-		char error[ARCHIVE_ERROR_BYTES];
-		struct archive *archive = archive_open(&config, error);
-		if (archive == NULL || archive_start(archive, error) < 0)
-			_exit(1);
-		for (unsigned i = 0; i < n_groups; i++) {
-			fixture_add(archive, 100 * i, 100, FIXTURE_BEGIN_NS);
-			wait_for_archived(archive, 100 * (i + 1));
-		}
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	fixture_find(dir, &found);
-	assert_int_equal(found.open, 1);
-	assert_int_equal(found.records, 100 * n_groups);
-}
-
-static int open_left(const char *suffix, int flags) {
-	char path[600];
-
-	snprintf(
-		path,
-		sizeof(path),
-		"%.*s%s",
-		(int)(strlen(found.first) - strlen(".part")),
-		found.first,
-		suffix
-	);
-	int fd = open(path, flags | O_CLOEXEC, 0644);
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static void notes_that_were_cut_anywhere_are_good_up_to_there(void **state) {
-	struct archive_stats stats;
-	struct stat status;
-	(void)state;
-
-	leave_part(2);
-	int fd = open_left(".notes", O_RDWR);
-	assert_int_equal(fstat(fd, &status), 0);
-	static uint8_t notes[1 << 16];
-	assert_in_range(status.st_size, 100, sizeof(notes));
-	assert_int_equal(pread(fd, notes, sizeof(notes), 0), status.st_size);
-	uint64_t seen = 2;
-	for (off_t n = status.st_size; n >= 0; n -= 37) {
-		// An open file is read up to there.
-		assert_int_equal(ftruncate(fd, n), 0);
-		fixture_find(dir, &found);
-		assert_true(found.records / 100 == seen || found.records / 100 == seen - 1);
-		seen = found.records / 100;
-		assert_int_equal(found.records % 100, 0);
-	}
-	assert_int_equal(seen, 0);
-	assert_int_equal(pwrite(fd, notes, (size_t)status.st_size - 1, 0), status.st_size - 1);
-	close(fd);
-	fixture_recover(dir, &stats);
-	assert_int_equal(stats.recovered, 100);
-	assert_int_equal(stats.damaged, 0);
-	fixture_find(dir, &found);
-	assert_int_equal(found.records, 100);
-	assert_int_equal(found.open + found.others, 0);
-}
-
-static void what_was_being_written_when_it_died_is_cut_off(void **state) {
-	static const char rest[5000] = "half a row group";
-	struct archive_stats stats;
-	(void)state;
-
-	leave_part(3);
-	int fd = open_left(".part", O_WRONLY | O_APPEND);
-	assert_int_equal(write(fd, rest, sizeof(rest)), sizeof(rest));
-	close(fd);
-	fd = open_left(".notes", O_WRONLY | O_APPEND);
-	assert_int_equal(write(fd, rest, 20), 20);
-	close(fd);
-	fd = open_left(".new", O_WRONLY | O_CREAT);
-	assert_int_equal(write(fd, rest, 20), 20);
-	close(fd);
-	fixture_recover(dir, &stats);
-	assert_int_equal(stats.recovered, 300);
-	fixture_find(dir, &found);
-	assert_int_equal(found.records, 300);
-	assert_int_equal(found.open + found.others, 0);
-}
-
-static void a_row_group_that_rotted_is_counted_and_the_others_are_kept(void **state) {
-	struct archive_stats stats;
-	(void)state;
-
-	leave_part(3);
-	int fd = open_left(".part", O_WRONLY);
-	assert_int_equal(pwrite(fd, "rot", 3, 100), 3);
-	close(fd);
-	fixture_recover(dir, &stats);
-	assert_int_equal(stats.recovered, 200);
-	assert_int_equal(stats.damaged, 100);
-	fixture_find(dir, &found);
-	assert_int_equal(found.records, 200);
-	assert_int_equal(found.seen[0], 0);
-	assert_int_equal(found.seen[100], 1);
-	assert_int_equal(found.open + found.others, 0);
-}
-
-static void what_is_not_ours_stays(void **state) {
-	struct archive_stats stats;
-	char path[600];
-	(void)state;
-
-	leave_part(1);
-	int fd = open_left("-mine.txt", O_WRONLY | O_CREAT);
-	close(fd);
-	snprintf(path, sizeof(path), "%s/README", dir);
-	fd = open(path, O_WRONLY | O_CREAT, 0644);
-	close(fd);
-	snprintf(path, sizeof(path), "%s/date=2023-11-14/hour=99", dir);
-	assert_int_equal(symlink("/etc", path), 0);
-	fixture_recover(dir, &stats);
-	assert_int_equal(stats.recovered, 100);
-	fixture_find(dir, &found);
-	assert_int_equal(found.records, 100);
-	assert_int_equal(found.others, 2);
-}
-
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void) {
@@ -561,10 +414,6 @@ int main(void) {
 		IN_A_FOLDER(one_that_was_never_started_counts_all_as_lost),
 		IN_A_FOLDER(what_is_older_than_it_is_kept_is_deleted_with_its_folders),
 		IN_A_FOLDER(the_oldest_are_deleted_while_all_are_too_large),
-		IN_A_FOLDER(notes_that_were_cut_anywhere_are_good_up_to_there),
-		IN_A_FOLDER(what_was_being_written_when_it_died_is_cut_off),
-		IN_A_FOLDER(a_row_group_that_rotted_is_counted_and_the_others_are_kept),
-		IN_A_FOLDER(what_is_not_ours_stays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

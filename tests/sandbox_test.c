@@ -1,5 +1,6 @@
 // The sandbox, entered by children: what works in it, what does not, and what they have become.
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -247,6 +248,38 @@ static void files_can_yet_be_read_where_asked_for(void **state) {
 	succeeds(read_only_child);
 }
 
+static char folder[] = "/tmp/weir-sandbox-XXXXXX";
+
+// What an archive does, and nothing beyond.
+static void writing_child(void) {
+	const struct sandbox_config config = {.keep_user = true, .write_files = true};
+	struct sandbox_state state;
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	MUST(dir >= 0);
+	enter(&config, &state);
+	MUST(mkdirat(dir, "hour", 0700) == 0);
+	int fd = openat(dir, "hour/a", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	MUST(fd >= 0);
+	MUST(pwrite(fd, "weir", 4, 0) == 4 && ftruncate(fd, 2) == 0 && fsync(fd) == 0);
+	MUST(close(fd) == 0);
+	MUST(renameat(dir, "hour/a", dir, "hour/b") == 0);
+	DIR *hour = fdopendir(openat(dir, "hour", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	MUST(hour != NULL && readdir(hour) != NULL && closedir(hour) == 0);
+	MUST(unlinkat(dir, "hour/b", 0) == 0);
+	MUST(unlinkat(dir, "hour", AT_REMOVEDIR) == 0);
+	MUST(symlinkat("/", dir, "root") == -1 && errno == EPERM);
+	MUST(fchmodat(dir, ".", 0777, 0) == -1 && errno == EPERM);
+	MUST(socket(AF_INET, SOCK_DGRAM, 0) == -1 && errno == EPERM);
+}
+
+static void files_can_yet_be_made_where_asked_for(void **state) {
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	succeeds(writing_child);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 static void executing_child(void) {
 	enter_filter_alone();
 	execl("/bin/true", "true", NULL);
@@ -396,6 +429,7 @@ int main(void) {
 		cmocka_unit_test(a_start_without_root_is_filtered_too),
 		cmocka_unit_test(nothing_is_opened_made_or_run_any_more),
 		cmocka_unit_test(files_can_yet_be_read_where_asked_for),
+		cmocka_unit_test(files_can_yet_be_made_where_asked_for),
 		cmocka_unit_test(what_only_an_intruder_does_ends_the_process),
 		cmocka_unit_test(what_a_sensor_does_goes_on),
 		cmocka_unit_test(records_still_reach_their_collector),

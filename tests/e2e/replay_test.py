@@ -288,7 +288,8 @@ def test_an_interrupt_ends_a_wait_for_standard_input():
 
 
 def test_help_fits_a_screen():
-    for arguments in (("replay", "--help"), ("--help",), ("replay", "-h")):
+    for arguments in (("replay", "--help"), ("--help",), ("replay", "-h"),
+                      ("replay", "--help-archive")):
         done = subprocess.run([tap.WEIR, *arguments], capture_output=True, check=True, timeout=20)
         lines = done.stdout.decode().splitlines()
         assert 0 < len(lines) <= 24 and max(map(len, lines)) <= 80, (arguments, len(lines))
