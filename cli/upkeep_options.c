@@ -15,19 +15,20 @@ static const char help[] =
 	"       weir archive compact [--level N] --archive DIR\n"
 	"\n"
 	"  ls       each file: first and last packet, records, bytes, bytes a flow, state\n"
-	"  verify   read every page of every file; checksums, statistics and metadata must hold\n"
-	"  repair   finish files that a crash left open, and save what can be read of damaged\n"
-	"           ones; a damaged file is kept as .damaged\n"
+	"  verify   read every page of every file: checksums, statistics, metadata\n"
+	"  repair   finish files that a crash left open, and save what can be read of\n"
+	"           damaged ones; a damaged file is kept as .damaged\n"
 	"  compact  make one file of the many of an hour that is over\n"
 	"\n"
-	"      --archive DIR  the archive's folder; may stand alone too, without the option\n"
+	"      --archive DIR  the archive's folder, also without the option\n"
 	"                     [" OPTIONS_ARCHIVE_DIR "]\n"
 	"      --json         one object a line\n"
 	"  -q, --quiet        verify: say only what is wrong\n"
 	"      --level N      zstd level of what is written, 1 to 19  [9]\n"
 	"\n"
 	"Files that a running weir writes are left alone.\n"
-	"Exit status: 0 all is well, 1 something is wrong (said on stderr), 2 wrong usage.\n";
+	"Exit status: 0 all is well, 1 something is wrong (said on stderr), 2 wrong\n"
+	"usage.\n";
 
 enum option_id {
 	OPT_HELP = 'h',

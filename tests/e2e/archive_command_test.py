@@ -14,7 +14,7 @@ import stat
 import subprocess
 import threading
 
-from archives import Archive, command, csv_of, flip
+from archives import Archive, command, flip
 from collect import tap
 
 
@@ -314,7 +314,12 @@ def test_mistakes_say_what_would_do():
         done = command("archive", *arguments, status=2)
         assert wanted in done.stderr, (arguments, done.stderr)
     assert b"/nonexistent" in command("archive", "ls", "--archive=/nonexistent", status=1).stderr
-    assert csv_of("ping.pcap")
+
+
+def test_help_fits_a_screen():
+    for name in ("archive", "export"):
+        lines = command(name, "--help").stdout.decode().splitlines()
+        assert 0 < len(lines) <= 24 and max(map(len, lines)) <= 80, (name, len(lines))
 
 
 if __name__ == "__main__":
