@@ -2,6 +2,7 @@
 // fills, filters and adds up by itself, must give the same answers as the archive, both by the
 // slow and by the fast way.
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,6 +67,27 @@ static void fill_oracle(void) {
 	sqlite3_finalize(insert);
 }
 
+// A sensor that has the same flows in its cache, unless it does not answer.
+static bool sensor_is_gone;
+
+static int snapshot(
+	void *arg, struct flow_record **records, size_t *n, struct flow_source *source, char *error
+) {
+	const struct made_archive *from = arg;
+
+	if (sensor_is_gone) {
+		snprintf(error, LIVE_ERROR_BYTES, "the sensor does not answer");
+		return -ECONNREFUSED;
+	}
+	*records = malloc(from->n * sizeof(**records));
+	memcpy(*records, from->records, from->n * sizeof(**records));
+	*n = from->n;
+	*source = from->source;
+	return 0;
+}
+
+static const struct live_source sensor = {snapshot, &archive};
+
 static struct database *open_database(bool is_plain, unsigned n_threads) {
 	char error[DATABASE_ERROR_BYTES];
 	struct database *database = database_open(
@@ -73,6 +95,7 @@ static struct database *open_database(bool is_plain, unsigned n_threads) {
 			.archive = {.dir = archive.dir, .n_threads = n_threads},
 			.now_ns = now_ns,
 			.plain = is_plain,
+			.live = is_plain ? &sensor : NULL,
 		},
 		error
 	);
@@ -189,6 +212,31 @@ static void same(const char *sql) {
 static void all_rows_and_columns_are_there(void **state) {
 	(void)state;
 	same("SELECT * FROM flows");
+}
+
+static void the_running_sensor_has_the_same_columns(void **state) {
+	static const char *const statements[] = {
+		"SELECT * FROM %s",
+		"SELECT src_addr, sum(bytes) FROM %s WHERE ip_in(src_addr, '10.0.0.0/8') GROUP BY "
+		"1",
+		"SELECT count(*) FROM %s WHERE icmp_type IS NULL AND proto IN (6, 17)",
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+		char live[256], flows[256];
+		snprintf(live, sizeof(live), statements[i], "live");
+		snprintf(flows, sizeof(flows), statements[i], "flows");
+		char *is = answer(plain, live), *should = true_answer(flows);
+		assert_string_equal(is, should);
+		free(is);
+		free(should);
+	}
+	sensor_is_gone = true;
+	char *is = answer(plain, "SELECT * FROM live");
+	sensor_is_gone = false;
+	assert_string_equal(is, "the sensor does not answer");
+	free(is);
 }
 
 static void row_ids_differ(void **state) {
@@ -574,6 +622,7 @@ static void wrong_sql_is_told_in_the_words_it_was_written(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_rows_and_columns_are_there),
+		cmocka_unit_test(the_running_sensor_has_the_same_columns),
 		cmocka_unit_test(row_ids_differ),
 		cmocka_unit_test(any_condition_gives_the_rows_that_sqlite_finds),
 		cmocka_unit_test(sums_by_any_group_are_those_that_sqlite_finds),
