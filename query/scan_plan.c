@@ -144,8 +144,16 @@ static int next_file(struct scan_plan *plan) {
 		plan->group = 0;
 		return -EAGAIN;
 	}
-	if (errno != ENOENT) // else retention took it since it was listed
-		tell(plan, error);
+	// Retention may have taken it since it was listed, or `weir archive compact`, whose new
+	// file is not in the list: then what is missing is for the user to know.
+	if (errno == ENOENT)
+		snprintf(
+			error,
+			sizeof(error),
+			"%s: gone since the archive was listed, deleted or compacted; ask again",
+			file->listed->path
+		);
+	tell(plan, error);
 	free(file);
 	return -EAGAIN;
 }

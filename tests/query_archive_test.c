@@ -305,11 +305,12 @@ static void *rename_files(void *arg) {
 	return NULL;
 }
 
-static void files_that_come_and_go_are_no_error(void **state) {
+static void files_that_come_and_go_are_counted_once_or_told(void **state) {
 	struct fixture *fixture = *state;
 	struct writer writer = {.fixture = fixture};
 	char error[DATABASE_ERROR_BYTES];
 	pthread_t thread;
+	unsigned n_told = 0;
 	void *failed;
 
 	assert_int_equal(pthread_create(&thread, NULL, rename_files, &writer), 0);
@@ -321,11 +322,15 @@ static void files_that_come_and_go_are_no_error(void **state) {
 		// Files are there whole or not at all, and never twice.
 		assert_int_equal(n % N_ROWS, 0);
 		assert_in_range(n, 0, 4 * N_ROWS);
-		assert_int_equal(fixture->n_errors, 0);
+		// One that was listed, and then not found, is told.
+		assert_true(n + fixture->n_errors * (int64_t)N_ROWS <= 4 * (int64_t)N_ROWS);
+		n_told += fixture->n_errors;
+		fixture->n_errors = 0;
 	}
 	atomic_store(&writer.end, true);
 	pthread_join(thread, &failed);
 	assert_null(failed);
+	print_message("# %u told\n", n_told);
 }
 
 int main(void) {
@@ -340,7 +345,7 @@ int main(void) {
 		TEST(an_archive_that_is_not_there_is_named),
 		TEST(what_is_stopped_gives_no_more),
 		TEST(what_is_left_early_ends_well),
-		TEST(files_that_come_and_go_are_no_error),
+		TEST(files_that_come_and_go_are_counted_once_or_told),
 	};
 	return cmocka_run_group_tests_name("query archive", tests, NULL, NULL);
 }

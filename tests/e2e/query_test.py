@@ -212,8 +212,8 @@ def test_every_mistake_names_itself_and_the_remedy():
 def test_what_is_not_there_is_named():
     done = run("SELECT count(*) FROM flows", archive=FOLDER + "/none", status=1)
     assert done.stderr == f"weir query: {FOLDER}/none: No such file or directory\n", done.stderr
-    done = run("SELECT * FROM live", status=1)
-    assert "no sensor is running" in done.stderr and done.stdout == ""
+    done = run("--socket", FOLDER + "/none.sock", "SELECT * FROM live", status=1)
+    assert f"no sensor runs at {FOLDER}/none.sock" in done.stderr and done.stdout == ""
 
 
 def test_a_damaged_file_is_told_and_the_others_are_read():
