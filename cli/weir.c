@@ -13,11 +13,9 @@ static const struct {
 } commands[] = {
 	{"run", command_run, "meter the packets on ports and send their flows to collectors"},
 	{"replay", command_replay, "meter capture files and send their flows to collectors"},
+	{"query", command_query, "ask the archive of flow records, and the running sensor"},
+	{"export", command_export, "send the records of an archive to collectors again"},
 	{"archive", command_archive, "list, verify, repair and compact the files of an archive"},
-	{"export", command_export, "send the records of an archive to collectors"},
-	{"query",
-	 command_query,
-	 "ask the archive of flow records, in SQL or by ready-made reports"},
 	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
 };
 
@@ -26,7 +24,7 @@ static void usage(FILE *out) {
 		"Usage: weir COMMAND [OPTIONS] [ARGUMENTS]\n"
 		"\n"
 		"weir " WEIR_VERSION ", a passive network sensor: packets become flow records,\n"
-		"flow records go to NetFlow v9 collectors.\n"
+		"flow records go to NetFlow v9 collectors and into an archive that can be asked.\n"
 		"\n"
 		"Commands:\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
