@@ -9,6 +9,10 @@
 #include "rewrite.h"
 #include "sql_functions.h"
 
+enum {
+	STOP_STEPS = 1000, // of SQLite's machine between two looks at whether to stop
+};
+
 struct database {
 	struct database_config config;
 	sqlite3 *db;
@@ -47,6 +51,12 @@ static int connect_tables(sqlite3 *db) {
 	return rc;
 }
 
+// SQLite forgets an interruption that comes when no statement runs yet, or none any more.
+static int is_stopped(void *arg) {
+	const struct database *database = arg;
+	return atomic_load_explicit(database->config.archive.stop, memory_order_relaxed);
+}
+
 struct database *database_open(const struct database_config *config, char *error) {
 	struct database *database = calloc(1, sizeof(*database));
 	int rc = SQLITE_NOMEM;
@@ -82,6 +92,8 @@ struct database *database_open(const struct database_config *config, char *error
 		database_close(database);
 		return NULL;
 	}
+	if (config->archive.stop != NULL)
+		sqlite3_progress_handler(database->db, STOP_STEPS, is_stopped, database);
 	// A file's name in double quotes that is no column should be an error, not text.
 	sqlite3_db_config(database->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(database->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
