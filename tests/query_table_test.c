@@ -217,8 +217,8 @@ static void all_rows_and_columns_are_there(void **state) {
 static void the_running_sensor_has_the_same_columns(void **state) {
 	static const char *const statements[] = {
 		"SELECT * FROM %s",
-		"SELECT src_addr, sum(bytes) FROM %s WHERE ip_in(src_addr, '10.0.0.0/8') GROUP BY "
-		"1",
+		("SELECT src_addr, sum(bytes) FROM %s WHERE ip_in(src_addr, '10.0.0.0/8') "
+		 "GROUP BY 1"),
 		"SELECT count(*) FROM %s WHERE icmp_type IS NULL AND proto IN (6, 17)",
 	};
 	(void)state;
