@@ -1,6 +1,7 @@
 // Times the archive: records in, files on the disk, everything on one core.
 //
-//   archive_bench [-d DIR] [-l LEVEL] [-n RECORDS] [-r ROUNDS] [-s none|close|flush] [-b BYTES] [-k]
+//   archive_bench [-d DIR] [-l LEVEL] [-n RECORDS] [-r ROUNDS] [-s none|close|flush] [-b BYTES]
+//   [-k]
 //
 // The records are those of a flow mix (flow_mix.h), given ROUNDS times. Told are the flows
 // that were flushed per second of CPU time, of all threads and in the kernel, which is what an

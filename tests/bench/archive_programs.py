@@ -10,6 +10,7 @@ import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 
 import live_meters
@@ -37,6 +38,12 @@ def run(*command):
     """Runs one, and returns its CPU seconds and what it said."""
     usage = pinned.run_pinned([str(c) for c in command], TIMEOUT_S)
     return usage.user_s + usage.system_s, usage.output
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 def bytes_below(path):
@@ -93,6 +100,14 @@ def line_of_archive_bench(text):
     return int(found[1]), float(found[2]) * 1e6, float(found[3]) * 1e6, float(found[4])
 
 
+def line_of_parquet_bench(text):
+    """Records, and octets a flow."""
+    found = re.search(r" (\d+) rows in groups .* ([\d.]+) octets/flow", text)
+    if found is None:
+        raise Failed(f"parquet_bench: {pinned.last_words(text)}")
+    return int(found[1]), float(found[2])
+
+
 class Nfcapd(live_meters.Meter):
     """nfdump's collector, one run for each compression."""
 
@@ -100,8 +115,9 @@ class Nfcapd(live_meters.Meter):
     package = "nfdump"
     OPTIONS = {"none": (), "lzo": ("-z",), "lz4": ("-y",), "bz2": ("-j",)}
 
-    def __init__(self, compression, port, folder):
-        self.compression, self.port, self.folder = compression, port, folder
+    def __init__(self, compression, folder):
+        self.compression, self.folder = compression, folder
+        self.port = free_port()
 
     @classmethod
     def compressions(cls):

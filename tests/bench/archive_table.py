@@ -9,13 +9,13 @@ import statistics
 MOST_OF_LZ4 = 0.6
 LEAST_WRITTEN_PER_S = 2e6
 LEAST_SCANNED_PER_S = 5e6
-MOST_EXCLUDED_MS = 20
+MOST_EXCLUDED_MS = 10
 
 
 @dataclasses.dataclass
 class Row:
     records: str  # of which set
-    what: str  # write, scan, no time, no address
+    what: str  # write, scan, no time, no address, start
     program: str
     flows: int
     octets: int | None = None
@@ -76,6 +76,8 @@ def print_set(table, name):
               for what in ("no time", "no address")]
         print(f"| {r.program} | {r.ns():,.1f} | {spread(r)} | {1e3 / r.ns():.2f} | "
               f"{number(ms[0], ',.1f')} | {number(ms[1], ',.1f')} |")
+    starts = [f"{r.program} {r.ms():.1f}" for r in table.of(name, "start")]
+    print(f"\nOf which is the start of the program, CPU ms: {', '.join(starts)}.")
 
 
 def goals(table, name):
@@ -84,7 +86,7 @@ def goals(table, name):
         row = table.get(name, "write", program)
         return row and row.octets
 
-    weir, found = octets("weir"), []
+    weir, start, found = octets("weir"), table.get(name, "start", "weir query"), []
     for peer, share in (("nfcapd lz4", MOST_OF_LZ4), ("nfcapd bz2", 1), ("DuckDB zstd", 1)):
         if octets(peer):
             of = weir / octets(peer)
@@ -96,12 +98,12 @@ def goals(table, name):
         if ns:
             found.append(("M flows/s written", f"{1e3 / ns:.2f}", f">= {LEAST_WRITTEN_PER_S / 1e6:g}",
                           1e9 / ns >= LEAST_WRITTEN_PER_S))
-        ns = table.get(name, "scan", "weir query").ns()
-        found.append(("M flows/s scanned", f"{1e3 / ns:.2f}", f">= {LEAST_SCANNED_PER_S / 1e6:g}",
+        ns = table.get(name, "scan", "weir query").ns() - start.ns()
+        found.append(("M flows/s scanned, without the start", f"{1e3 / ns:.2f}", f">= {LEAST_SCANNED_PER_S / 1e6:g}",
                       1e9 / ns >= LEAST_SCANNED_PER_S))
     for what in ("no time", "no address"):
-        ms = table.get(name, what, "weir query").ms()
-        found.append((f"CPU ms, {what}", f"{ms:.1f}", f"<= {MOST_EXCLUDED_MS}", ms <= MOST_EXCLUDED_MS))
+        ms = table.get(name, what, "weir query").ms() - start.ms()
+        found.append((f"CPU ms, {what}, without the start", f"{ms:.1f}", f"<= {MOST_EXCLUDED_MS}", ms <= MOST_EXCLUDED_MS))
     return found
 
 
