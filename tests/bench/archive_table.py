@@ -90,7 +90,8 @@ def goals(table, name):
     for peer, share in (("nfcapd lz4", MOST_OF_LZ4), ("nfcapd bz2", 1), ("DuckDB zstd", 1)):
         if octets(peer):
             of = weir / octets(peer)
-            found.append((f"octets a flow, of {peer}", f"{of:.3f}", f"{'<=' if share < 1 else '<'} {share}",
+            found.append((f"octets a flow, of {peer}", f"{of:.3f}",
+                          f"{'<=' if share < 1 else '<'} {share}",
                           of <= share if share < 1 else of < share))
     # Fewer records than this tell the start of a program and not its speed.
     if table.get(name, "write", "weir").flows >= 200_000:
@@ -99,11 +100,12 @@ def goals(table, name):
             found.append(("M flows/s written", f"{1e3 / ns:.2f}", f">= {LEAST_WRITTEN_PER_S / 1e6:g}",
                           1e9 / ns >= LEAST_WRITTEN_PER_S))
         ns = table.get(name, "scan", "weir query").ns() - start.ns()
-        found.append(("M flows/s scanned, without the start", f"{1e3 / ns:.2f}", f">= {LEAST_SCANNED_PER_S / 1e6:g}",
-                      1e9 / ns >= LEAST_SCANNED_PER_S))
+        found.append(("M flows/s scanned, without the start", f"{1e3 / ns:.2f}",
+                      f">= {LEAST_SCANNED_PER_S / 1e6:g}", 1e9 / ns >= LEAST_SCANNED_PER_S))
     for what in ("no time", "no address"):
         ms = table.get(name, what, "weir query").ms() - start.ms()
-        found.append((f"CPU ms, {what}, without the start", f"{ms:.1f}", f"<= {MOST_EXCLUDED_MS}", ms <= MOST_EXCLUDED_MS))
+        found.append((f"CPU ms, {what}, without the start", f"{ms:.1f}", f"<= {MOST_EXCLUDED_MS}",
+                      ms <= MOST_EXCLUDED_MS))
     return found
 
 
