@@ -1,12 +1,14 @@
 // Times the archive: records in, files on the disk, everything on one core.
 //
-//   archive_bench [-d DIR] [-l LEVEL] [-n RECORDS] [-r ROUNDS] [-s none|close|flush]
+//   archive_bench [-d DIR] [-l LEVEL] [-n RECORDS] [-r ROUNDS] [-s none|close|flush] [-b BYTES]
+//   [-k]
 //
 // The records are those of a flow mix (flow_mix.h), given ROUNDS times. Told are the flows
 // that were flushed per second of CPU time, of all threads and in the kernel, which is what an
 // archive sustains on a core of its own; and those that were then written anew when the file was
 // closed. In brackets the same per second of wall time, on a core shared with whatever runs. DIR is
-// made and left empty. Core 0.
+// made and left empty, or with -k left as it is. A file is closed at -b octets as they are flushed.
+// Core 0.
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,7 +41,7 @@ static double cpu_s(void) {
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static uint64_t clean(const char *dir) {
+static uint64_t clean(const char *dir, bool keep) {
 	char error[ARCHIVE_ERROR_BYTES];
 	struct archive_files files;
 	uint64_t bytes = 0;
@@ -48,6 +50,8 @@ static uint64_t clean(const char *dir) {
 		fail(error);
 	for (size_t i = 0; i < files.n; i++) {
 		bytes += files.files[i].bytes;
+		if (keep)
+			continue;
 		unlink(files.files[i].path);
 		for (char *slash; (slash = strrchr(files.files[i].path, '/')) != NULL;) {
 			*slash = '\0';
@@ -77,12 +81,19 @@ int main(int argc, char **argv) {
 	};
 	struct archive_stats stats;
 	struct flow_mix mix;
+	bool keep = false;
 	int option;
 
-	while ((option = getopt(argc, argv, "d:l:n:r:s:")) != -1)
+	while ((option = getopt(argc, argv, "b:d:kl:n:r:s:")) != -1)
 		switch (option) {
+		case 'b':
+			config.rotate_bytes = (uint64_t)atoll(optarg);
+			break;
 		case 'd':
 			config.dir = optarg;
+			break;
+		case 'k':
+			keep = true;
 			break;
 		case 'l':
 			config.level = atoi(optarg);
@@ -133,9 +144,10 @@ int main(int argc, char **argv) {
 	if (stats.archived != n_all || stats.lost_full + stats.lost_error + stats.errors > 0)
 		fail("records were lost");
 	archive_free(archive);
-	if (clean(config.dir) != stats.bytes)
+	if (clean(config.dir, keep) != stats.bytes)
 		fail("the files are not what was told");
-	rmdir(config.dir);
+	if (!keep)
+		rmdir(config.dir);
 	printf("archive level %d, %" PRIu64
 	       " records: flushed %.2f (%.2f) M flows/s, then closed %.2f (%.2f) M flows/s, %.2f "
 	       "octets/flow, %.0f MiB at most\n",
