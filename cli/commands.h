@@ -9,6 +9,7 @@ enum {
 	EXIT_USAGE = 2,  // a wrong option or argument; nothing was done
 };
 
+int command_decode(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);

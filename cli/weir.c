@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{"run", command_run, "meter the packets on ports and send their flows to collectors"},
 	{"replay", command_replay, "meter capture files and send their flows to collectors"},
+	{"decode", command_decode, "print what NetFlow and IPFIX datagrams say, and what is wrong"},
 	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
 };
 
