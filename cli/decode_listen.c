@@ -101,7 +101,7 @@ static int open_socket(const char *at, uint16_t *port_number) {
 	char host[HOST_BYTES], name[HOST_BYTES + 16];
 	const char *port, *wrong = split(at, host, &port);
 	struct addrinfo *found;
-	struct sockaddr_storage bound;
+	struct sockaddr_storage bound = {0};
 	socklen_t bytes = sizeof(bound);
 
 	if (wrong != NULL) {
@@ -175,7 +175,7 @@ static void note_overflow(struct decode_source *source, struct msghdr *message) 
 }
 
 static int receive(struct decode_source *source, int fd, uint16_t to_port, uint8_t *buffer) {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	union {
 		struct cmsghdr header;
 		uint8_t octets[CMSG_SPACE(sizeof(uint32_t))];

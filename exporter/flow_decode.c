@@ -9,9 +9,6 @@
 #include "wire.h"
 
 enum {
-	V5 = 5,
-	V9 = 9,
-	IPFIX = 10,
 	// Set IDs of templates and options templates.
 	V9_TEMPLATES = 0,
 	V9_OPTIONS_TEMPLATES = 1,
@@ -20,10 +17,6 @@ enum {
 	// An Ethernet MTU less the headers of IP and UDP.
 	MTU_IPV4 = 1472,
 	MTU_IPV6 = 1452,
-	// Sequence numbers this far back are late, or sent twice; further back they begin anew.
-	LATE_DATAGRAMS = 1000,
-	LATE_RECORDS = 100000,
-	RESTART_MS = 10000,
 };
 
 struct flow_decode *flow_decode_new(const struct flow_decode_events *events) {
@@ -162,96 +155,6 @@ static size_t read_header(struct flow_decode *decoder) {
 		datagram->domain = wire_get16(at + 20);
 	}
 	return bytes;
-}
-
-static const char *unit(const struct flow_decode *decoder) {
-	return decoder->datagram.version == V9 ? "datagrams" : "records";
-}
-
-// A sequence number that is lower than expected. Whether counting begins anew from it.
-static bool sequence_back(struct flow_decode *decoder, uint32_t back) {
-	struct domain *domain = decoder->domain;
-	const struct flow_datagram *datagram = &decoder->datagram;
-	uint32_t late = datagram->version == V9 ? LATE_DATAGRAMS : LATE_RECORDS;
-	bool has_uptime = datagram->version != IPFIX;
-
-	if (has_uptime && datagram->time_ns >= domain->time_ns
-	    && (uint64_t)datagram->uptime_ms + RESTART_MS < domain->uptime_ms) {
-		flow_decode_say(
-			decoder,
-			FLOW_ADVICE_RESTART,
-			0,
-			"the exporter has started anew: sysUptime %" PRIu32 " after %" PRIu32
-			", sequence %" PRIu32,
-			datagram->uptime_ms,
-			domain->uptime_ms,
-			datagram->sequence
-		);
-		return true;
-	}
-	flow_decode_say(
-		decoder,
-		FLOW_PROBLEM_SEQUENCE_BACK,
-		0,
-		"sequence %" PRIu32 " is %" PRIu32 " behind the expected %" PRIu32 ": late, sent "
-		"twice, or begun anew",
-		datagram->sequence,
-		back,
-		domain->expected
-	);
-	domain->n_late++;
-	return back > late;
-}
-
-// What the header says against the datagrams before. Whether the next is expected behind this one.
-static bool check_sequence(struct flow_decode *decoder) {
-	struct domain *domain = decoder->domain;
-	const struct flow_datagram *datagram = &decoder->datagram;
-	uint32_t ahead = datagram->sequence - domain->expected;
-
-	if (!domain->expects || ahead == 0) {
-		if (domain->expects && datagram->version != IPFIX
-		    && domain->uptime_ms > UINT32_C(0xf0000000)
-		    && datagram->uptime_ms < UINT32_C(0x10000000))
-			flow_decode_say(
-				decoder,
-				FLOW_ADVICE_UPTIME_WRAP,
-				4,
-				"sysUptime begins anew after 49 days; some collectors show "
-				"flows around it 49 days off"
-			);
-		return true;
-	}
-	if (ahead > INT32_MAX)
-		return sequence_back(decoder, -ahead);
-	domain->seen.n_gaps++;
-	domain->seen.lost += ahead;
-	flow_decode_say(
-		decoder,
-		FLOW_PROBLEM_SEQUENCE_GAP,
-		0,
-		"sequence %" PRIu32 " instead of %" PRIu32 ": %" PRIu32 " %s lost",
-		datagram->sequence,
-		domain->expected,
-		ahead,
-		unit(decoder)
-	);
-	return true;
-}
-
-static void update_sequence(struct flow_decode *decoder, bool in_order) {
-	struct domain *domain = decoder->domain;
-	uint32_t n = decoder->datagram.version == V9 ? 1 : decoder->n_records;
-
-	domain->time_ns = decoder->datagram.time_ns;
-	domain->uptime_ms = decoder->datagram.uptime_ms;
-	if (!in_order) {
-		// What came late was not lost.
-		domain->seen.lost -= domain->seen.lost < n ? domain->seen.lost : n;
-		return;
-	}
-	domain->expected = decoder->datagram.sequence + n;
-	domain->expects = decoder->datagram.version == V9 || !decoder->uncounted;
 }
 
 static void read_set(struct flow_decode *decoder, struct span set, uint16_t id) {
@@ -451,7 +354,7 @@ void flow_decode_datagram(
 	if (decoder->events.on_datagram != NULL)
 		decoder->events.on_datagram(&decoder->datagram, decoder->events.arg);
 	check_size(decoder);
-	bool in_order = check_sequence(decoder);
+	bool in_order = flow_decode_check_sequence(decoder);
 	struct span body = {header_bytes, bytes};
 	if (decoder->datagram.version == V5)
 		read_v5(decoder, body);
@@ -459,7 +362,7 @@ void flow_decode_datagram(
 		read_v9(decoder, body);
 	else
 		read_ipfix(decoder, body);
-	update_sequence(decoder, in_order);
+	flow_decode_update_sequence(decoder, in_order);
 }
 
 // Whether another domain of the same exporter announced the sampling that this one lacks.

@@ -1,12 +1,16 @@
 // Flow decode, inside: what its parts share. flow_decode.c reads headers and sets,
-// flow_decode_template.c templates, flow_decode_record.c data records, flow_decode_problem.c
-// says what is wrong.
+// flow_decode_sequence.c compares them with those before, flow_decode_template.c reads templates,
+// flow_decode_record.c data records, flow_decode_check.c looks at both, flow_decode_problem.c says
+// what is wrong.
 
 #pragma once
 
 #include "flow_decode.h"
 
 enum {
+	V5 = 5,
+	V9 = 9,
+	IPFIX = 10,
 	V5_HEADER_BYTES = 24,
 	V9_HEADER_BYTES = 20,
 	IPFIX_HEADER_BYTES = 16,
@@ -89,6 +93,36 @@ static inline size_t span_bytes(struct span span) {
 
 // What is left behind the last record of a set.
 void flow_decode_padding(struct flow_decode *decoder, struct span left);
+
+// The head of a template record, before its fields.
+struct template_head {
+	size_t offset;
+	uint16_t id;
+	unsigned n_scopes;
+	unsigned n_fields;
+};
+
+// What the header says against the datagrams before. Whether the next is expected behind this one;
+// it is told when the datagram has been read.
+bool flow_decode_check_sequence(struct flow_decode *decoder);
+void flow_decode_update_sequence(struct flow_decode *decoder, bool in_order);
+
+// The template in `new_fields`, when it is new.
+void flow_decode_check_template(struct flow_decode *decoder, const struct template_head *head);
+
+// A flow's record.
+void flow_decode_check_times(
+	struct flow_decode *decoder, const struct flow_decoded *record, size_t offset
+);
+void flow_decode_advise(
+	struct flow_decode *decoder,
+	const struct template *template,
+	const struct flow_decoded *record,
+	size_t offset
+);
+
+// The number in the field of an element, 0 where there is none.
+uint64_t flow_decode_number(const struct flow_decoded *record, uint16_t id);
 
 struct template *flow_decode_template(const struct domain *domain, uint16_t id);
 void flow_decode_templates_free(struct flow_decode *decoder, struct domain *domain);

@@ -7,22 +7,11 @@
 #include "clock.h"
 #include "wire.h"
 
-// How far flows may lie from their export: seconds sent for milliseconds are off by decades, a
-// wrap of 32 bits of milliseconds by 49 days.
-#define EARLIEST_NS (30 * INT64_C(86400) * NS_PER_S)
-#define LATEST_NS (INT64_C(86400) * NS_PER_S)
-
 // RFC 5905: NTP's era 0 begins in 1900.
 #define NTP_1970_S INT64_C(2208988800)
 
 // A template's default lifetime (RFC 6728 section 4.4.2): UDP collectors forget it then.
 #define TEMPLATE_LIFE_NS (1800 * NS_PER_S)
-
-enum {
-	ICMP4 = 1,
-	UDP = 17,
-	ICMP6 = 58,
-};
 
 // v5's record has v9's fields, in this order.
 static const uint16_t v5_layout[][2] = {
@@ -53,7 +42,7 @@ const struct flow_field *flow_decoded_find(const struct flow_decoded *record, ui
 	return NULL;
 }
 
-static uint64_t number_of(const struct flow_decoded *record, uint16_t id) {
+uint64_t flow_decode_number(const struct flow_decoded *record, uint16_t id) {
 	const struct flow_field *field = flow_decoded_find(record, id);
 	return field != NULL ? flow_field_number(field) : 0;
 }
@@ -145,167 +134,18 @@ static void derive_times(struct flow_decode *decoder, struct flow_decoded *recor
 	}
 }
 
-// Whether a time since boot lies after the export: said, and then nothing else of it.
-static bool is_after_uptime(
-	struct flow_decode *decoder,
-	const struct flow_decoded *record,
-	uint16_t id,
-	enum flow_problem_kind kind,
-	const char *name
-) {
-	const struct flow_field *field = flow_decoded_find(record, id);
-
-	if (field == NULL || field->bytes != 4 || decoder->datagram.version == 10)
-		return false;
-	uint64_t value = flow_field_number(field);
-	if (value <= decoder->datagram.uptime_ms)
-		return false;
-	flow_decode_say_once(
-		decoder,
-		kind,
-		(size_t)(field->octets - decoder->octets),
-		"%s %" PRIu64 " after sysUptime %" PRIu32,
-		name,
-		value,
-		decoder->datagram.uptime_ms
-	);
-	return true;
-}
-
-static void check_far(struct flow_decode *decoder, int64_t time_ns, size_t offset) {
-	int64_t age_ns;
-	bool overflow = __builtin_sub_overflow(decoder->datagram.time_ns, time_ns, &age_ns);
-
-	if (!overflow && age_ns <= EARLIEST_NS && age_ns >= -LATEST_NS)
-		return;
-	flow_decode_say_once(
-		decoder,
-		FLOW_PROBLEM_TIME_FAR,
-		offset,
-		"a flow %" PRId64 " s %s its export",
-		(age_ns < 0 ? -(age_ns / NS_PER_S) : age_ns / NS_PER_S),
-		age_ns < 0 ? "after" : "before"
-	);
-}
-
-static void
-check_times(struct flow_decode *decoder, const struct flow_decoded *record, size_t offset) {
-	bool late = is_after_uptime(
-		decoder,
-		record,
-		ELEMENT_FIRST_SWITCHED,
-		FLOW_PROBLEM_FIRST_AFTER_UPTIME,
-		"FIRST_SWITCHED"
-	);
-
-	late |= is_after_uptime(
-		decoder,
-		record,
-		ELEMENT_LAST_SWITCHED,
-		FLOW_PROBLEM_LAST_AFTER_UPTIME,
-		"LAST_SWITCHED"
-	);
-	if (late)
-		return;
-	if (record->has_first && record->has_last && record->last_ns < record->first_ns) {
-		flow_decode_say_once(
-			decoder,
-			FLOW_PROBLEM_ENDS_BEFORE_BEGIN,
-			offset,
-			"the flow ends %" PRId64 " ms before it begins",
-			record->first_ns / NS_PER_MS - record->last_ns / NS_PER_MS
-		);
-		return;
-	}
-	if (record->has_first)
-		check_far(decoder, record->first_ns, offset);
-	if (record->has_last)
-		check_far(decoder, record->last_ns, offset);
-}
-
-static bool is_zero(const struct flow_field *field) {
-	for (unsigned i = 0; i < field->bytes; i++)
-		if (field->octets[i] != 0)
-			return false;
-	return true;
-}
-
-static void
-check_addresses(struct flow_decode *decoder, const struct flow_decoded *record, size_t offset) {
-	const struct flow_decode_from *from = &decoder->datagram.from;
-	const struct flow_field *src = flow_decoded_find(record, ELEMENT_SRC4),
-				*dst = flow_decoded_find(record, ELEMENT_DST4);
-
-	if (src == NULL || dst == NULL || (is_zero(src) && is_zero(dst))) {
-		const struct flow_field *src6 = flow_decoded_find(record, ELEMENT_SRC6),
-					*dst6 = flow_decoded_find(record, ELEMENT_DST6);
-		if (src6 != NULL && dst6 != NULL) {
-			src = src6;
-			dst = dst6;
-		}
-	}
-	if (src == NULL || dst == NULL)
-		return;
-	if (is_zero(src) && is_zero(dst))
-		flow_decode_say(
-			decoder,
-			FLOW_ADVICE_ADDRESSES_0,
-			offset,
-			"a flow between addresses 0: is it IP at all?"
-		);
-	if (src->bytes == (from->family == 4 ? 4 : 16) && from->family != 0 && from->to_port != 0
-	    && number_of(record, ELEMENT_PROTOCOL) == UDP
-	    && number_of(record, ELEMENT_DST_PORT) == from->to_port
-	    && memcmp(src->octets, from->address, src->bytes) == 0)
-		flow_decode_say(
-			decoder,
-			FLOW_ADVICE_OWN_EXPORT,
-			offset,
-			"the exporter meters its own export"
-		);
-}
-
-static void
-advise(struct flow_decode *decoder,
-       const struct template *template,
-       const struct flow_decoded *record,
-       size_t offset) {
-	uint64_t proto = number_of(record, ELEMENT_PROTOCOL);
-	const struct flow_field *in = flow_decoded_find(record, ELEMENT_IN_IF),
-				*out = flow_decoded_find(record, ELEMENT_OUT_IF);
-
-	if ((proto == ICMP4 || proto == ICMP6) && template->has_icmp != template->has_dst_port)
-		flow_decode_say(
-			decoder,
-			FLOW_ADVICE_ICMP_ONE_PLACE,
-			offset,
-			"ICMP type and code %s; collectors look in either place",
-			template->has_icmp ? "without a destination port that has them too"
-					   : "only as a destination port"
-		);
-	if ((in != NULL && is_zero(in)) || (out != NULL && is_zero(out)))
-		flow_decode_say(
-			decoder,
-			FLOW_ADVICE_IF_INDEX_0,
-			offset,
-			"%s is 0; some collectors drop such records",
-			in != NULL && is_zero(in) ? "ingressInterface" : "egressInterface"
-		);
-	check_addresses(decoder, record, offset);
-}
-
 static void learn(struct flow_decode *decoder, const struct flow_decoded *record) {
 	struct domain *domain = decoder->domain;
-	uint64_t boot = number_of(record, ELEMENT_BOOT_MS);
-	uint64_t rate = number_of(record, ELEMENT_SAMPLING_INTERVAL);
+	uint64_t boot = flow_decode_number(record, ELEMENT_BOOT_MS);
+	uint64_t rate = flow_decode_number(record, ELEMENT_SAMPLING_INTERVAL);
 	const struct flow_field *packets = flow_decoded_find(record, ELEMENT_SAMPLING_PACKETS);
 
 	if (boot != 0 && boot <= (uint64_t)(INT64_MAX / NS_PER_MS / 2))
 		domain->boot_ms = (int64_t)boot;
 	if (rate == 0)
-		rate = number_of(record, ELEMENT_SAMPLER_INTERVAL);
+		rate = flow_decode_number(record, ELEMENT_SAMPLER_INTERVAL);
 	if (rate == 0 && packets != NULL && flow_field_number(packets) != 0) {
-		uint64_t space = number_of(record, ELEMENT_SAMPLING_SPACE);
+		uint64_t space = flow_decode_number(record, ELEMENT_SAMPLING_SPACE);
 		rate = 1 + (space & UINT32_MAX) / flow_field_number(packets);
 	}
 	if (rate != 0)
@@ -330,8 +170,8 @@ deliver(struct flow_decode *decoder,
 	} else {
 		decoder->stats.records++;
 		domain->seen.records++;
-		check_times(decoder, record, offset);
-		advise(decoder, template, record, offset);
+		flow_decode_check_times(decoder, record, offset);
+		flow_decode_advise(decoder, template, record, offset);
 	}
 	if (decoder->events.on_record != NULL)
 		decoder->events.on_record(&decoder->datagram, record, decoder->events.arg);

@@ -11,15 +11,6 @@ enum {
 	// Template IDs of a withdrawal of all (RFC 7011 section 8.1): the set's own.
 	ALL_TEMPLATES = 2,
 	ALL_OPTIONS_TEMPLATES = 3,
-	COUNTER_BYTES = 8,
-};
-
-// The head of a template record, before its fields.
-struct head {
-	size_t offset;
-	uint16_t id;
-	unsigned n_scopes;
-	unsigned n_fields;
 };
 
 struct template *flow_decode_template(const struct domain *domain, uint16_t id) {
@@ -46,100 +37,7 @@ void flow_decode_templates_free(struct flow_decode *decoder, struct domain *doma
 		remove_template(decoder, domain, domain->templates->id);
 }
 
-static void advise_on_length(
-	struct flow_decode *decoder,
-	const struct head *head,
-	const struct flow_template_field *field
-) {
-	if (field->enterprise != 0)
-		return;
-	if (field->id == ELEMENT_TCP_FLAGS && field->bytes != 1)
-		flow_decode_say(
-			decoder,
-			FLOW_ADVICE_FLAGS_LENGTH,
-			head->offset,
-			"template %u: TCP flags of %u octets; some collectors read only 1",
-			head->id,
-			field->bytes
-		);
-	if ((field->id == ELEMENT_OCTET_DELTA || field->id == ELEMENT_PACKET_DELTA)
-	    && field->bytes < COUNTER_BYTES)
-		flow_decode_say(
-			decoder,
-			FLOW_ADVICE_COUNTER_SHORT,
-			head->offset,
-			"template %u: %s of %u octets; a long flow overflows it",
-			head->id,
-			field->element->name,
-			field->bytes
-		);
-}
-
-static void check_field(
-	struct flow_decode *decoder,
-	const struct head *head,
-	const struct flow_template_field *field,
-	bool v9_scope
-) {
-	bool variable = field->bytes == VARIABLE_BYTES && decoder->datagram.version != 9;
-	const char *name = field->element != NULL ? field->element->name : "element";
-
-	if (field->bytes == 0 || (field->bytes == VARIABLE_BYTES && !variable)
-	    || (field->element != NULL && !variable
-		&& !element_fits(field->element->type, field->bytes)))
-		flow_decode_say(
-			decoder,
-			FLOW_PROBLEM_FIELD_LENGTH,
-			head->offset,
-			"template %u: %s %u cannot have %u octets",
-			head->id,
-			name,
-			field->id,
-			field->bytes
-		);
-	if (field->element == NULL && field->enterprise == 0 && !v9_scope)
-		flow_decode_say(
-			decoder,
-			FLOW_ADVICE_UNKNOWN_ELEMENT,
-			head->offset,
-			"template %u: element %u is not known; some collectors drop such a "
-			"template",
-			head->id,
-			field->id
-		);
-	if (!v9_scope)
-		advise_on_length(decoder, head, field);
-}
-
-static void check_twice(struct flow_decode *decoder, const struct head *head) {
-	const struct flow_template_field *fields = decoder->new_fields;
-
-	for (unsigned i = head->n_scopes; i < head->n_fields; i++)
-		for (unsigned j = head->n_scopes; j < i; j++)
-			if (fields[i].id == fields[j].id
-			    && fields[i].enterprise == fields[j].enterprise
-			    && fields[i].id != ELEMENT_PADDING) {
-				flow_decode_say(
-					decoder,
-					FLOW_ADVICE_ELEMENT_TWICE,
-					head->offset,
-					"template %u: element %u twice; collectors keep one",
-					head->id,
-					fields[i].id
-				);
-				return;
-			}
-}
-
-static void check_fields(struct flow_decode *decoder, const struct head *head) {
-	for (unsigned i = 0; i < head->n_fields; i++) {
-		bool v9_scope = decoder->datagram.version == 9 && i < head->n_scopes;
-		check_field(decoder, head, &decoder->new_fields[i], v9_scope);
-	}
-	check_twice(decoder, head);
-}
-
-static uint32_t least_bytes(const struct flow_decode *decoder, const struct head *head) {
+static uint32_t least_bytes(const struct flow_decode *decoder, const struct template_head *head) {
 	uint32_t bytes = 0;
 
 	for (unsigned i = 0; i < head->n_fields; i++) {
@@ -151,7 +49,9 @@ static uint32_t least_bytes(const struct flow_decode *decoder, const struct head
 }
 
 static bool
-is_same(const struct flow_decode *decoder, const struct template *known, const struct head *head) {
+is_same(const struct flow_decode *decoder,
+	const struct template *known,
+	const struct template_head *head) {
 	if (known->n_fields != head->n_fields || known->n_scopes != head->n_scopes)
 		return false;
 	for (unsigned i = 0; i < head->n_fields; i++)
@@ -162,7 +62,7 @@ is_same(const struct flow_decode *decoder, const struct template *known, const s
 	return true;
 }
 
-static bool has_room(struct flow_decode *decoder, const struct head *head) {
+static bool has_room(struct flow_decode *decoder, const struct template_head *head) {
 	if (decoder->domain->seen.n_templates < FLOW_DECODE_MAX_TEMPLATES
 	    && decoder->n_all_fields + head->n_fields <= FLOW_DECODE_MAX_ALL_FIELDS)
 		return true;
@@ -190,10 +90,10 @@ static void note_elements(struct template *template) {
 	}
 }
 
-static void keep_new(struct flow_decode *decoder, const struct head *head) {
+static void keep_new(struct flow_decode *decoder, const struct template_head *head) {
 	struct domain *domain = decoder->domain;
 
-	check_fields(decoder, head);
+	flow_decode_check_template(decoder, head);
 	if (least_bytes(decoder, head) == 0 || !has_room(decoder, head))
 		return;
 	size_t bytes = head->n_fields * sizeof(struct flow_template_field);
@@ -222,7 +122,7 @@ static void keep_new(struct flow_decode *decoder, const struct head *head) {
 }
 
 // The template in `new_fields`, whole.
-static void keep(struct flow_decode *decoder, const struct head *head) {
+static void keep(struct flow_decode *decoder, const struct template_head *head) {
 	struct template *known = flow_decode_template(decoder->domain, head->id);
 
 	decoder->stats.templates++;
@@ -268,7 +168,8 @@ static void keep(struct flow_decode *decoder, const struct head *head) {
 }
 
 // Reads the fields at the front of `set` into `new_fields`. Whether they are all there.
-static bool read_fields(struct flow_decode *decoder, struct span *set, const struct head *head) {
+static bool
+read_fields(struct flow_decode *decoder, struct span *set, const struct template_head *head) {
 	for (unsigned i = 0; i < head->n_fields; i++) {
 		struct flow_template_field field = {0};
 		const uint8_t *at = decoder->octets + set->at;
@@ -297,7 +198,7 @@ static bool read_fields(struct flow_decode *decoder, struct span *set, const str
 }
 
 // RFC 7011 section 8.1.
-static void withdraw(struct flow_decode *decoder, const struct head *head, bool options) {
+static void withdraw(struct flow_decode *decoder, const struct template_head *head, bool options) {
 	struct domain *domain = decoder->domain;
 	bool all = head->id == (options ? ALL_OPTIONS_TEMPLATES : ALL_TEMPLATES);
 	bool found = all;
@@ -337,7 +238,7 @@ static void withdraw(struct flow_decode *decoder, const struct head *head, bool 
 }
 
 // The head of v9's options template (RFC 3954 section 6.1), which counts octets, not fields.
-static bool read_v9_options_head(struct flow_decode *decoder, struct head *head) {
+static bool read_v9_options_head(struct flow_decode *decoder, struct template_head *head) {
 	const uint8_t *at = decoder->octets + head->offset;
 	unsigned scope_bytes = wire_get16(at + 2), option_bytes = wire_get16(at + 4);
 
@@ -360,12 +261,12 @@ static bool read_v9_options_head(struct flow_decode *decoder, struct head *head)
 
 // Reads the head at the front of `set` and goes behind it. False: the rest cannot be read.
 static bool
-read_head(struct flow_decode *decoder, struct span *set, struct head *head, bool options) {
+read_head(struct flow_decode *decoder, struct span *set, struct template_head *head, bool options) {
 	const uint8_t *at = decoder->octets + set->at;
 	bool v9 = decoder->datagram.version == 9;
 	size_t bytes = options ? 6 : 4;
 
-	*head = (struct head){.offset = set->at, .id = wire_get16(at)};
+	*head = (struct template_head){.offset = set->at, .id = wire_get16(at)};
 	head->n_fields = wire_get16(at + 2);
 	if (!v9 && head->n_fields == 0) {
 		set->at += 4;
@@ -395,7 +296,7 @@ read_head(struct flow_decode *decoder, struct span *set, struct head *head, bool
 
 // Reads the record at the front of `set`. False: what is behind it cannot be read.
 static bool read_template(struct flow_decode *decoder, struct span *set, bool options) {
-	struct head head;
+	struct template_head head;
 	uint64_t problems = decoder->stats.problems[FLOW_PROBLEM_SCOPE_COUNT];
 
 	if (!read_head(decoder, set, &head, options)) {
