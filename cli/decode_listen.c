@@ -134,7 +134,12 @@ static int open_socket(const char *at, uint16_t *port_number) {
 		fprintf(stderr, "weir decode: --listen %s: %s\n", at, strerror(-fd));
 		return fd;
 	}
-	getsockname(fd, (struct sockaddr *)&bound, &bytes);
+	if (getsockname(fd, (struct sockaddr *)&bound, &bytes) < 0) {
+		int error = errno;
+		fprintf(stderr, "weir decode: --listen %s: %s\n", at, strerror(error));
+		close(fd);
+		return -error;
+	}
 	*port_number =
 		ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
 						  : ((struct sockaddr_in *)&bound)->sin_port);

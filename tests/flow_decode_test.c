@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +81,7 @@ static void on_problem(const struct flow_problem *problem, void *arg) {
 
 	fixture->problems[problem->kind]++;
 	fixture->offsets[problem->kind] = problem->offset;
-	strcpy(fixture->text, problem->text);
+	snprintf(fixture->text, sizeof(fixture->text), "%s", problem->text);
 }
 
 static int set_up(void **state) {
@@ -156,6 +157,14 @@ static void put32(struct fixture *fixture, uint32_t value) {
 static void put64(struct fixture *fixture, uint64_t value) {
 	wire_put64(fixture->out + fixture->n, value);
 	fixture->n += 8;
+}
+
+static void put_hex(struct fixture *fixture, const char *text) {
+	for (unsigned octet; sscanf(text, " %2x", &octet) == 1; text += 2) {
+		put8(fixture, (uint8_t)octet);
+		while (*text == ' ')
+			text++;
+	}
 }
 
 static void begin_v9(struct fixture *fixture, uint16_t count, uint32_t sequence) {
@@ -250,169 +259,20 @@ static uint64_t value(const struct kept *kept, uint16_t id) {
 // RFC 7011 appendix A: a template, an options template with an enterprise's scope, their data.
 static void the_examples_of_rfc_7011_are_read(void **state) {
 	struct fixture *fixture = *state;
-	static const uint8_t message[] = {
-		0x00,
-		0x0a,
-		0x00,
-		0x98,
-		0x6b,
-		0x49,
-		0xd2,
-		0x00,
-		0,
-		0,
-		0,
-		0,
-		0,
-		0,
-		0,
-		1,
+	static const char message[] =
+		"000a0098 6b49d200 00000000 00000001"
 		// A.2.1
-		0x00,
-		0x02,
-		0x00,
-		0x1c,
-		0x01,
-		0x00,
-		0x00,
-		0x05,
-		0x00,
-		0x08,
-		0x00,
-		0x04,
-		0x00,
-		0x0c,
-		0x00,
-		0x04,
-		0x00,
-		0x0f,
-		0x00,
-		0x04,
-		0x00,
-		0x02,
-		0x00,
-		0x04,
-		0x00,
-		0x01,
-		0x00,
-		0x04,
+		"0002001c 01000005 00080004 000c0004 000f0004 00020004 00010004"
 		// A.3
-		0x01,
-		0x00,
-		0x00,
-		0x40,
-		192,
-		0,
-		2,
-		12,
-		192,
-		0,
-		2,
-		254,
-		192,
-		0,
-		2,
-		1,
-		0,
-		0,
-		0x13,
-		0x91,
-		0,
-		0x51,
-		0x98,
-		0xa2,
-		192,
-		0,
-		2,
-		27,
-		192,
-		0,
-		2,
-		23,
-		192,
-		0,
-		2,
-		2,
-		0,
-		0,
-		0x03,
-		0x5c,
-		0,
-		0x0a,
-		0xa8,
-		0x15,
-		192,
-		0,
-		2,
-		56,
-		192,
-		0,
-		2,
-		65,
-		192,
-		0,
-		2,
-		3,
-		0,
-		0,
-		0,
-		5,
-		0,
-		0,
-		0x05,
-		0x92,
+		"01000040 c000020c c00002fe c0000201 00001391 005198a2 c000021b c0000217 c0000202 "
+		"0000035c 000aa815 c0000238 c0000241 c0000203 00000005 00000592"
 		// A.4.1, with its padding
-		0x00,
-		0x03,
-		0x00,
-		0x18,
-		0x01,
-		0x02,
-		0x00,
-		0x03,
-		0x00,
-		0x01,
-		0x00,
-		0x8d,
-		0x00,
-		0x04,
-		0x00,
-		0x29,
-		0x00,
-		0x02,
-		0x00,
-		0x2a,
-		0x00,
-		0x02,
-		0x00,
-		0x00,
+		"00030018 01020003 0001008d 00040029 0002002a 00020000"
 		// A.4.3
-		0x01,
-		0x02,
-		0x00,
-		0x14,
-		0,
-		0,
-		0,
-		1,
-		0x01,
-		0x59,
-		0x27,
-		0x56,
-		0,
-		0,
-		0,
-		2,
-		0x01,
-		0x77,
-		0x23,
-		0xa4,
-	};
-	uint8_t octets[sizeof(message)];
-
-	memcpy(octets, message, sizeof(message));
-	wire_put16(octets + 2, sizeof(message));
-	flow_decode_datagram(fixture->decoder, &fixture->from, octets, sizeof(octets));
+		"01020014 00000001 01592756 00000002 017723a4";
+	put_hex(fixture, message);
+	assert_int_equal(fixture->n, 0x98);
+	send_it(fixture);
 	assert_clean(fixture);
 	assert_int_equal(fixture->n_templates, 2);
 	assert_int_equal(fixture->n_records, 5);
