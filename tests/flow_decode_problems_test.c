@@ -350,6 +350,121 @@ static void templates_that_come_rarely_are_told(void **state) {
 	assert_problem(fixture, FLOW_ADVICE_TEMPLATES_RARE, 20);
 }
 
+static void send_at_uptime(struct fixture *fixture, uint32_t sequence, uint32_t uptime_ms) {
+	begin_v9(fixture, 1, sequence);
+	wire_put32(fixture->out + 4, uptime_ms);
+	begin_set(fixture, 256);
+	put_simple(fixture, 1, 2);
+	end_set(fixture);
+	send_it(fixture);
+}
+
+static void a_wrap_of_uptime_and_a_restart_are_told(void **state) {
+	struct fixture *fixture = *state;
+
+	send_template(fixture, simple);
+	send_at_uptime(fixture, 1, UINT32_MAX - 5);
+	send_at_uptime(fixture, 2, 5);
+	assert_int_equal(fixture->problems[FLOW_ADVICE_UPTIME_WRAP], 1);
+	assert_int_equal(fixture->problems[FLOW_ADVICE_RESTART], 0);
+	send_at_uptime(fixture, 3, UPTIME_MS);
+	send_at_uptime(fixture, 0, 1000);
+	assert_int_equal(fixture->problems[FLOW_ADVICE_RESTART], 1);
+	assert_int_equal(fixture->problems[FLOW_PROBLEM_SEQUENCE_BACK], 0);
+}
+
+static void ipfix_with_times_of_an_unknown_boot_is_told(void **state) {
+	struct fixture *fixture = *state;
+
+	begin_ipfix(fixture, 0);
+	begin_set(fixture, 2);
+	put_template(fixture, 256, simple);
+	end_set(fixture);
+	begin_set(fixture, 256);
+	put_simple(fixture, 1, 2);
+	end_set(fixture);
+	send_it(fixture);
+	assert_problem(fixture, FLOW_ADVICE_UPTIME_WITHOUT_BOOT, 16 + 28 + 12);
+	assert_clean(fixture);
+	assert_false(fixture->records[0].record.has_first);
+}
+
+static void put_sampling_template(struct fixture *fixture, uint16_t id) {
+	put16(fixture, id);
+	put16(fixture, 4);
+	put16(fixture, 4);
+	put32(fixture, 1 << 16 | 4);
+	put32(fixture, 34 << 16 | 4);
+}
+
+static void options_together_or_apart_are_told(void **state) {
+	struct fixture *fixture = *state;
+
+	begin_v9(fixture, 2, 0);
+	begin_set(fixture, 1);
+	put_sampling_template(fixture, 300);
+	put_sampling_template(fixture, 301);
+	end_set(fixture);
+	send_it(fixture);
+	assert_problem(fixture, FLOW_ADVICE_OPTIONS_TOGETHER, 24 + 14);
+	begin_v9(fixture, 1, 1);
+	begin_set(fixture, 300);
+	put32(fixture, 7);
+	put32(fixture, 100);
+	end_set(fixture);
+	send_it(fixture);
+	// The records have another source id.
+	for (uint32_t sequence = 0; sequence < 2; sequence++) {
+		begin_v9(fixture, 1, sequence);
+		wire_put32(fixture->out + 16, 8);
+		begin_set(fixture, sequence == 0 ? 0 : 256);
+		if (sequence == 0)
+			put_template(fixture, 256, simple);
+		else
+			put_simple(fixture, 1, 2);
+		end_set(fixture);
+		send_it(fixture);
+	}
+	flow_decode_finish(fixture->decoder);
+	assert_clean(fixture);
+	assert_int_equal(fixture->problems[FLOW_ADVICE_OPTIONS_APART], 1);
+	assert_int_equal(fixture->problems[FLOW_ADVICE_NO_SAMPLING], 0);
+}
+
+static void what_is_over_the_mtu_or_off_a_word_is_told(void **state) {
+	struct fixture *fixture = *state;
+
+	send_template(fixture, (const uint16_t[]){4, 1, 0});
+	begin_v9(fixture, 1469, 1);
+	begin_set(fixture, 256);
+	for (unsigned i = 0; i < 1469; i++)
+		put8(fixture, 6);
+	end_set(fixture);
+	send_it(fixture);
+	assert_clean(fixture);
+	assert_int_equal(fixture->problems[FLOW_ADVICE_OVER_MTU], 1);
+	assert_int_equal(fixture->problems[FLOW_ADVICE_SET_UNALIGNED], 1);
+	assert_int_equal(fixture->offsets[FLOW_ADVICE_SET_UNALIGNED], 22);
+	assert_int_equal(fixture->n_records, 1469);
+}
+
+static void a_v5_count_beyond_its_records_is_named(void **state) {
+	struct fixture *fixture = *state;
+
+	fixture->n = 0;
+	put16(fixture, 5);
+	put16(fixture, 2);
+	put32(fixture, UPTIME_MS);
+	put32(fixture, NOW_S);
+	put64(fixture, 0);
+	put32(fixture, 0);
+	memset(fixture->out + fixture->n, 0, 48);
+	fixture->n += 48;
+	send_it(fixture);
+	assert_problem(fixture, FLOW_PROBLEM_COUNT, 2);
+	assert_int_equal(fixture->n_records, 1);
+}
+
 static void an_attacker_cannot_make_it_grow(void **state) {
 	struct fixture *fixture = *state;
 	struct flow_decode_domain domain;
@@ -413,6 +528,11 @@ int main(void) {
 		TEST(an_exporter_that_meters_its_own_export_is_told),
 		TEST(sequences_that_share_a_source_id_are_told),
 		TEST(templates_that_come_rarely_are_told),
+		TEST(a_wrap_of_uptime_and_a_restart_are_told),
+		TEST(ipfix_with_times_of_an_unknown_boot_is_told),
+		TEST(options_together_or_apart_are_told),
+		TEST(what_is_over_the_mtu_or_off_a_word_is_told),
+		TEST(a_v5_count_beyond_its_records_is_named),
 		TEST(an_attacker_cannot_make_it_grow),
 		TEST(every_problem_has_a_name_of_its_own),
 	};
