@@ -1,5 +1,6 @@
 #include "decode_source.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -9,6 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "wire.h"
 
 enum {
 	HOST_BYTES = 256,
@@ -140,9 +143,12 @@ static int open_socket(const char *at, uint16_t *port_number) {
 		close(fd);
 		return -error;
 	}
-	*port_number =
-		ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-						  : ((struct sockaddr_in *)&bound)->sin_port);
+	// Both families have it at the same place.
+	static_assert(
+		offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+		""
+	);
+	*port_number = wire_get16((const uint8_t *)&bound + offsetof(struct sockaddr_in, sin_port));
 	name_of(&bound, bytes, name, sizeof(name));
 	fprintf(stderr, "weir decode: listening on %s\n", name);
 	return fd;
@@ -208,7 +214,7 @@ static int receive(struct decode_source *source, int fd, uint16_t to_port, uint8
 int decode_source_listen(struct decode_source *source, const char *at) {
 	uint8_t *buffer = malloc(DATAGRAM_BYTES);
 	sigset_t blocked, before;
-	uint16_t to_port;
+	uint16_t to_port = 0;
 	int rc = 0, fd;
 
 	if (buffer == NULL) {
