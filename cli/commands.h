@@ -10,6 +10,7 @@ enum {
 };
 
 int command_archive(int argc, char **argv);
+int command_decode(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_query(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct {
 	{"query", command_query, "ask the archive of flow records, and the running sensor"},
 	{"export", command_export, "send the records of an archive to collectors again"},
 	{"archive", command_archive, "list, verify, repair and compact the files of an archive"},
+	{"decode", command_decode, "print what NetFlow and IPFIX datagrams say, and what is wrong"},
 	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
 };
 
