@@ -25,7 +25,7 @@ static const char help[] =
 	"                              2026-11-24T10:30; also @SECONDS and now\n"
 	"      --until TIME            and that ended before; --to TIME is the same\n"
 	"      --last DURATION         instead of these: the last 1h, 1d ...\n"
-	"  -c, --collector HOST:PORT   send NetFlow v9 there; may be repeated\n"
+	"  -c, --collector HOST:PORT   send NetFlow v9 there, to ipfix://HOST:PORT IPFIX\n"
 	"  -t, --to FORMAT[:FILE]      write csv, json or text, to stdout or a file, or\n"
 	"                              ipfix:FILE (RFC 5655)\n"
 	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"

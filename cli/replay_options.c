@@ -19,7 +19,7 @@ static const char help[] =
 	"Usage: weir replay [OPTIONS] FILE...     (- is standard input)\n"
 	"Meters pcap and pcapng captures (also .gz, .zst) as one stream, in this order.\n"
 	"\n"
-	"  -c, --collector HOST:PORT   send NetFlow v9 there; may be repeated\n"
+	"  -c, --collector HOST:PORT   send NetFlow v9 there, to ipfix://HOST:PORT IPFIX\n"
 	"  -p, --print FORMAT          print records to stdout: text, csv, "
 	"json\n" ARCHIVE_OPTIONS_HELP
 	"      --ledger FORMAT         account at the end: text, json, none  [text]\n"

@@ -23,7 +23,7 @@ static const char help[] =
 	"\n"
 	"  -P, --port PORT             eth1, af_packet:eth1, af_xdp:eth1, 0000:03:00.0 or\n"
 	"                              vdev:NAME,ARGUMENTS; may be repeated\n"
-	"  -c, --collector HOST:PORT   send NetFlow v9 there; may be repeated\n"
+	"  -c, --collector HOST:PORT   send NetFlow v9 there, to ipfix://HOST:PORT IPFIX\n"
 	"  -p, --print FORMAT          print records to stdout: text, csv, "
 	"json\n" ARCHIVE_OPTIONS_HELP
 	"      --report TIME           a line on stderr this often; 0 = none  [10s]\n"

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "collector_socket.h"
+#include "ipfix.h"
 
 enum {
 	IPV6_DATAGRAM_BYTES = 1232, // 1280, the least MTU of IPv6, without the headers
@@ -45,8 +46,9 @@ struct collector {
 	struct collector_config config;
 	char *name;
 	int socket;
-	bool segments; // the kernel cuts a run into its datagrams (UDP_SEGMENT)
-	struct netflow9 *encoder;
+	bool segments;            // the kernel cuts a run into its datagrams (UDP_SEGMENT)
+	struct netflow9 *encoder; // or else
+	struct ipfix *ipfix;
 	atomic_uint rate; // datagrams a second; relaxed, the change may be seen late
 	unsigned n_burst;
 	time_ns_t due_ns; // of the next burst, by the monotonic clock
@@ -160,7 +162,10 @@ static atomic_ullong *loss_of(struct counters *counters, int error) {
 // Whoever listens next has no templates yet.
 static void count_refusal(struct collector *collector) {
 	add(&collector->counters.refusals, 1);
-	netflow9_renew_templates(collector->encoder);
+	if (collector->ipfix != NULL)
+		ipfix_renew_templates(collector->ipfix);
+	else
+		netflow9_renew_templates(collector->encoder);
 }
 
 // Whether an error may come of segmentation alone: a kernel or a driver without it, or segments
@@ -209,9 +214,57 @@ static void send_run(const struct netflow9_run *run, void *arg) {
 	}
 }
 
+// An IPFIX message is a run of one.
+static void send_message(const struct ipfix_message *message, void *arg) {
+	const struct netflow9_run run = {
+		.octets = message->octets,
+		.datagram_bytes = message->n,
+		.last_bytes = message->n,
+		.n_datagrams = 1,
+		.datagram_records = message->n_records,
+		.last_records = message->n_records,
+	};
+	send_run(&run, arg);
+}
+
+// What stands behind "ipfix://" or "netflow9://", and which. NULL where it is another scheme.
+static const char *behind_scheme(const char *destination, bool *ipfix) {
+	const char *at = strstr(destination, "://");
+
+	*ipfix = strncmp(destination, "ipfix://", 8) == 0;
+	if (at == NULL)
+		return destination;
+	return *ipfix || strncmp(destination, "netflow9://", 11) == 0 ? at + 3 : NULL;
+}
+
+static bool make_encoder(struct collector *collector, bool ipfix) {
+	const struct netflow9_config *config = &collector->config.netflow9;
+
+	if (!ipfix) {
+		collector->encoder = netflow9_new(config, send_run, collector);
+		return collector->encoder != NULL;
+	}
+	collector->ipfix = ipfix_new(
+		&(struct ipfix_config){
+			.domain = config->source_id,
+			.message_bytes = config->datagram_bytes,
+			.sampling_interval = config->sampling_interval,
+			.sampling_algorithm =
+				config->sampling_algorithm != 0 ? config->sampling_algorithm : 1,
+			.template_interval_ms = config->template_interval_ms,
+			.template_messages = config->template_packets,
+		},
+		send_message,
+		collector
+	);
+	return collector->ipfix != NULL;
+}
+
 struct collector *collector_open(const struct collector_config *config, char *error) {
 	struct collector *collector = calloc(1, sizeof(*collector));
 	int family = AF_UNSPEC;
+	bool ipfix;
+	const char *address = behind_scheme(config->destination, &ipfix);
 
 	if (collector == NULL) {
 		snprintf(
@@ -225,7 +278,16 @@ struct collector *collector_open(const struct collector_config *config, char *er
 	}
 	collector->config = *config;
 	atomic_init(&collector->rate, config->datagrams_per_s);
-	collector->socket = collector_socket_open(config->destination, &family, error);
+	collector->socket = -1;
+	if (address == NULL)
+		snprintf(
+			error,
+			COLLECTOR_ERROR_BYTES,
+			"collector %s: weir speaks netflow9:// and ipfix://, over UDP",
+			config->destination
+		);
+	else
+		collector->socket = collector_socket_open(address, &family, error);
 	if (collector->socket < 0) {
 		collector_close(collector);
 		return NULL;
@@ -239,8 +301,7 @@ struct collector *collector_open(const struct collector_config *config, char *er
 		collector->config.netflow9.datagram_bytes =
 			family == AF_INET6 ? IPV6_DATAGRAM_BYTES : NETFLOW9_DEFAULT_DATAGRAM_BYTES;
 	collector->name = strdup(config->destination);
-	collector->encoder = netflow9_new(&collector->config.netflow9, send_run, collector);
-	if (collector->name == NULL || collector->encoder == NULL) {
+	if (!make_encoder(collector, ipfix) || collector->name == NULL) {
 		snprintf(
 			error,
 			COLLECTOR_ERROR_BYTES,
@@ -260,6 +321,7 @@ void collector_close(struct collector *collector) {
 	if (collector->socket >= 0)
 		close(collector->socket);
 	netflow9_free(collector->encoder);
+	ipfix_free(collector->ipfix);
 	free(collector->name);
 	free(collector);
 }
@@ -271,17 +333,26 @@ void collector_add(
 	int64_t now_ms
 ) {
 	add(&collector->counters.records, n_records);
-	netflow9_add(collector->encoder, records, n_records, now_ms);
+	if (collector->ipfix != NULL)
+		ipfix_add(collector->ipfix, records, n_records, now_ms);
+	else
+		netflow9_add(collector->encoder, records, n_records, now_ms);
 }
 
 void collector_set_sampling(struct collector *collector, uint32_t interval, uint8_t algorithm) {
-	netflow9_set_sampling(collector->encoder, interval, algorithm);
+	if (collector->ipfix != NULL)
+		ipfix_set_sampling(collector->ipfix, interval, algorithm);
+	else
+		netflow9_set_sampling(collector->encoder, interval, algorithm);
 }
 
 void collector_flush(struct collector *collector, int64_t now_ms) {
 	int error = 0;
 
-	netflow9_flush(collector->encoder, now_ms);
+	if (collector->ipfix != NULL)
+		ipfix_flush(collector->ipfix);
+	else
+		netflow9_flush(collector->encoder, now_ms);
 	// The answer to the last datagrams, which no further one may be there to bring.
 	getsockopt(collector->socket, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
 	if (error == ECONNREFUSED)

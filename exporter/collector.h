@@ -20,8 +20,10 @@
 struct collector;
 
 struct collector_config {
-	const char *destination;         // "HOST:PORT", "[IPv6]:PORT"; names are resolved
-	struct netflow9_config netflow9; // datagram_bytes 0 = 1400, over IPv6 1232
+	// "HOST:PORT", "[IPv6]:PORT"; names are resolved. Behind "ipfix://" IPFIX goes there, else
+	// NetFlow v9, which "netflow9://" says too.
+	const char *destination;
+	struct netflow9_config netflow9; // and of IPFIX; datagram_bytes 0 = 1400, over IPv6 1232
 	uint32_t datagrams_per_s;        // pacing; 0 = as fast as the socket takes them
 	bool wait;            // replay: wait while the socket is full; live: count the loss
 	bool no_segmentation; // each datagram in a call of its own, as where UDP_SEGMENT is unknown

@@ -32,8 +32,10 @@ struct ipfix {
 	uint16_t sampling_id;
 
 	uint32_t sequence; // data records before this message, those of options too
-	bool templates;    // have been sent
+	bool templates;    // have been sent, at `templates_ms`, and so many messages before this
 	bool options;      // so has the present sampling
+	int64_t templates_ms;
+	uint32_t n_since;
 
 	size_t at;       // octets of the message; 0 = none is under construction
 	size_t set;      // where its last set begins
@@ -124,12 +126,28 @@ static void put_options(struct ipfix *encoder) {
 	encoder->n_options++;
 }
 
-static void begin_message(struct ipfix *encoder) {
+static bool templates_due(const struct ipfix *encoder, int64_t now_ms) {
+	const struct ipfix_config *config = &encoder->config;
+	int64_t since_ms = now_ms - encoder->templates_ms;
+
+	if (!encoder->templates)
+		return true;
+	// A clock that went back is no reason to wait for it.
+	return (config->template_interval_ms > 0
+		&& (since_ms < 0 || since_ms >= config->template_interval_ms))
+	       || (config->template_messages > 0 && encoder->n_since >= config->template_messages);
+}
+
+static void begin_message(struct ipfix *encoder, int64_t now_ms) {
 	encoder->at = HEADER_BYTES;
 	encoder->set_id = 0;
 	encoder->n_records = encoder->n_options = 0;
 	encoder->newest_ms = 0;
-	if (!encoder->templates) {
+	encoder->n_since++;
+	if (templates_due(encoder, now_ms)) {
+		encoder->templates_ms = now_ms;
+		encoder->n_since = 1;
+		encoder->options = false;
 		begin_set(encoder, TEMPLATE_SET);
 		put_template(encoder, &encoder->ipv4);
 		put_template(encoder, &encoder->ipv6);
@@ -171,7 +189,7 @@ static void add(struct ipfix *encoder, const struct flow_record *record, int64_t
 	if (encoder->at > 0 && encoder->at + needed > encoder->config.message_bytes)
 		ipfix_flush(encoder);
 	if (encoder->at == 0)
-		begin_message(encoder);
+		begin_message(encoder, now_ms);
 	if (encoder->set_id != template->id)
 		begin_set(encoder, template->id);
 	if (ipv6)
@@ -191,6 +209,10 @@ void ipfix_add(
 ) {
 	for (size_t i = 0; i < n_records; i++)
 		add(encoder, &records[i], now_ms);
+}
+
+void ipfix_renew_templates(struct ipfix *encoder) {
+	encoder->templates = false;
 }
 
 void ipfix_set_sampling(struct ipfix *encoder, uint32_t interval, uint8_t algorithm) {

@@ -26,6 +26,10 @@ struct ipfix_config {
 	uint16_t message_bytes;
 	uint32_t sampling_interval; // 1 = every packet
 	uint8_t sampling_algorithm; // 1 deterministic, 2 random
+	// Over UDP templates and options are sent again after so long and so many messages (RFC
+	// 7011 section 8.4). 0 = once, as in a file.
+	uint32_t template_interval_ms;
+	uint32_t template_messages;
 };
 
 struct ipfix_message {
@@ -51,6 +55,9 @@ void ipfix_add(
 
 // Sends what is under construction, if anything.
 void ipfix_flush(struct ipfix *encoder);
+
+// The next message that begins carries templates and options.
+void ipfix_renew_templates(struct ipfix *encoder);
 
 // Records added from here on are of another sampling: sends what is under construction, and says
 // so at the begin of the next message.

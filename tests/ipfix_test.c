@@ -38,7 +38,7 @@ struct decoder {
 	unsigned n_templates, n_messages;
 	uint32_t sequence; // wanted next
 	uint32_t seconds;
-	uint64_t n_records, n_options;
+	uint64_t n_records, n_options, n_template_sets;
 	size_t largest, message_bytes;
 	uint64_t values[MOST_ID]; // of the last data record, up to 8 octets
 	uint64_t sampling_interval, sampling_algorithm, domain;
@@ -60,10 +60,16 @@ static const struct template *find(const struct decoder *decoder, uint16_t id) {
 
 static void
 decode_templates(struct decoder *decoder, const uint8_t *at, const uint8_t *end, bool options) {
+	decoder->n_template_sets += !options;
 	// Fewer octets than a template has are padding.
 	while (end - at >= 8) {
-		struct template *template = &decoder->templates[decoder->n_templates++];
+		const struct template *known = find(decoder, wire_get16(at));
+		struct template *template =
+			&decoder->templates
+				 [known != NULL ? (unsigned)(known - decoder->templates)
+						: decoder->n_templates++];
 		assert_in_range(decoder->n_templates, 1, MOST_TEMPLATES);
+		*template = (struct template){0};
 		template->id = wire_get16(at);
 		template->n_fields = wire_get16(at + 2);
 		template->options = options;
@@ -275,6 +281,48 @@ static void another_sampling_is_announced_before_its_records(void **state) {
 	ipfix_free(encoder);
 }
 
+static void over_udp_templates_come_again(void **state) {
+	struct decoder decoder = {.message_bytes = 1400};
+	struct flow_record record = record_of(FLOW_IPV4);
+	struct ipfix *encoder = ipfix_new(
+		&(struct ipfix_config){
+			.domain = 7,
+			.message_bytes = 1400,
+			.sampling_interval = 1,
+			.sampling_algorithm = 1,
+			.template_interval_ms = 30000,
+			.template_messages = 10,
+		},
+		decode,
+		&decoder
+	);
+	(void)state;
+
+	assert_non_null(encoder);
+	// By number: in the 1st, 11th and 21st message; with each the sampling.
+	for (unsigned i = 0; i < 21; i++) {
+		ipfix_add(encoder, &record, 1, MS_2026);
+		ipfix_flush(encoder);
+	}
+	assert_int_equal(decoder.n_template_sets, 3);
+	assert_int_equal(decoder.n_options, 3);
+	// By time, and when a clock was set back.
+	const int64_t later_ms[] = {29999, 30000, 59999, 60000, -1};
+	const unsigned wanted[] = {3, 4, 4, 5, 6};
+	for (unsigned i = 0; i < 5; i++) {
+		ipfix_add(encoder, &record, 1, MS_2026 + later_ms[i]);
+		ipfix_flush(encoder);
+		assert_int_equal(decoder.n_template_sets, wanted[i]);
+	}
+	// Because a collector was seen to start anew.
+	ipfix_renew_templates(encoder);
+	ipfix_add(encoder, &record, 1, MS_2026);
+	ipfix_flush(encoder);
+	assert_int_equal(decoder.n_template_sets, 7);
+	assert_int_equal(decoder.n_templates, 3);
+	ipfix_free(encoder);
+}
+
 static void wrong_settings_are_refused(void **state) {
 	const struct ipfix_config wrong[] = {
 		{.message_bytes = 511, .sampling_interval = 1, .sampling_algorithm = 1},
@@ -297,6 +345,7 @@ int main(void) {
 		cmocka_unit_test(values_arrive_under_the_elements_of_iana),
 		cmocka_unit_test(messages_are_filled_and_never_too_long),
 		cmocka_unit_test(another_sampling_is_announced_before_its_records),
+		cmocka_unit_test(over_udp_templates_come_again),
 		cmocka_unit_test(wrong_settings_are_refused),
 	};
 	return cmocka_run_group_tests_name("ipfix", tests, NULL, NULL);

@@ -202,11 +202,11 @@ def test_weirs_own_is_clean_and_read_as_tshark_reads_it():
     assert objects[-1]["problems"] == {} and objects[-1]["advice"] == {}
 
 
-def check_listening(name, host):
+def check_listening(name, host, scheme="", *options):
     """Every field of every record, but that the wire has whole milliseconds."""
     expected = printed(own(name))
     with Listening("--templates", host=host) as decoder:
-        tap.weir("--collector", decoder.destination, "--ledger=none", own(name))
+        tap.weir("--collector", scheme + decoder.destination, "--ledger=none", *options, own(name))
         objects = decoder.stop(n_records=len(expected))
     address = host.strip("[]")
 
@@ -220,7 +220,7 @@ def check_listening(name, host):
     names = expected[0].keys()
     got = [{field: r[field] for field in names} for r in of_type(objects, "record")]
     assert sorted(map(key, got)) == sorted(map(key, expected))
-    assert len(of_type(objects, "template")) >= 4
+    assert len(of_type(objects, "template")) >= (3 if scheme == "ipfix://" else 4)
     assert objects[-1]["problems"] == {} and objects[-1]["advice"] == {}
     (domain,) = objects[-1]["domains"]
     assert domain["lost"] == 0 and domain["records"] == len(expected)
@@ -229,6 +229,13 @@ def check_listening(name, host):
 def test_what_replay_prints_is_what_decode_hears():
     for name in ("web.pcap", "ping.pcap", "vlan.pcap", "mixed.pcap.gz"):
         check_listening(name, "127.0.0.1")
+
+
+def test_the_same_goes_out_as_ipfix():
+    for name in ("web.pcap", "ping.pcap", "vlan.pcap", "mixed.pcap.gz"):
+        check_listening(name, "127.0.0.1", "ipfix://")
+    check_listening("dns.pcap", "[::1]", "ipfix://", "--datagram-size=512")
+    check_listening("ping.pcap", "127.0.0.1", "netflow9://")
 
 
 def test_it_listens_on_ipv6():
