@@ -115,7 +115,7 @@ static bool open_output(struct session *session) {
 			name = options->print_file;
 	}
 	if (options->ipfix_file != NULL && name == NULL) {
-		session->ipfix = ipfix_file_new(options->ipfix_file, options->source_id);
+		session->ipfix = ipfix_file_new(options->ipfix_file, options->send.source_id);
 		if (session->ipfix == NULL)
 			name = options->ipfix_file;
 	}
@@ -133,18 +133,10 @@ static bool open_sinks(struct session *session) {
 	       && sinks_open(
 		       &session->sinks,
 		       &(struct sinks_config){
-			       .collectors = options->collectors,
-			       .n_collectors = options->n_collectors,
-			       .netflow9 =
-				       {
-					       .source_id = options->source_id,
-					       .datagram_bytes = options->datagram_bytes,
-					       .template_interval_ms = (uint32_t
-					       )(options->template_interval_ns / NS_PER_MS),
-					       .template_packets = 4800,
-					       .sampling_interval = 1,
-				       },
-			       .datagrams_per_s = options->datagrams_per_s,
+			       .collectors = options->send.collectors,
+			       .n_collectors = options->send.n_collectors,
+			       .netflow9 = send_options_netflow9(&options->send, 1, 0),
+			       .datagrams_per_s = options->send.datagrams_per_s,
 			       .wait = true,
 			       .print = options->print,
 			       .print_to = session->print_to,
@@ -318,9 +310,9 @@ static void report(struct session *session) {
 	ledger->sinks = counts;
 	archive_merge_stats(session->merge, &ledger->archive);
 	FILE *out = session->sinks.print != NULL && session->print_to == NULL ? stderr : stdout;
-	if (session->options.ledger == LEDGER_TEXT)
+	if (session->options.send.ledger == LEDGER_TEXT)
 		rc = export_ledger_print_text(ledger, out);
-	else if (session->options.ledger == LEDGER_JSON)
+	else if (session->options.send.ledger == LEDGER_JSON)
 		rc = export_ledger_print_json(ledger, out);
 	if (rc < 0 || fflush(out) != 0)
 		complain(session, "the ledger could not be written");

@@ -10,9 +10,6 @@
 #include "options.h"
 #include "units.h"
 
-// As of `weir replay`: what a collector with the kernel's default receive buffer can take.
-#define DEFAULT_DATAGRAMS_PER_S 20000
-
 static const char help[] =
 	"Usage: weir export --archive DIR [OPTIONS]\n"
 	"       weir export [OPTIONS] FILE...\n"
@@ -38,33 +35,22 @@ static const char help[] =
 	"Exit status: 0 all exported, 1 something failed (said on stderr), 2 wrong usage.\n";
 
 enum option_id {
-	OPT_COLLECTOR = 'c',
 	OPT_TO = 't',
 	OPT_HELP = 'h',
 	OPT_FROM_ARCHIVE = 256,
 	OPT_FROM,
 	OPT_UNTIL,
 	OPT_LAST,
-	OPT_EXPORT_RATE,
-	OPT_DATAGRAM_SIZE,
-	OPT_TEMPLATE_INTERVAL,
-	OPT_SOURCE_ID,
-	OPT_LEDGER,
 	OPT_PROGRESS,
 };
 
 static const struct option long_options[] = {
+	SEND_OPTIONS,
 	{"archive", required_argument, NULL, OPT_FROM_ARCHIVE},
 	{"from", required_argument, NULL, OPT_FROM},
 	{"until", required_argument, NULL, OPT_UNTIL},
 	{"last", required_argument, NULL, OPT_LAST},
-	{"collector", required_argument, NULL, OPT_COLLECTOR},
 	{"to", required_argument, NULL, OPT_TO},
-	{"export-rate", required_argument, NULL, OPT_EXPORT_RATE},
-	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE},
-	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL},
-	{"source-id", required_argument, NULL, OPT_SOURCE_ID},
-	{"ledger", required_argument, NULL, OPT_LEDGER},
 	{"progress", required_argument, NULL, OPT_PROGRESS},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
@@ -137,10 +123,8 @@ static int to(struct parsing *parsing, const char *arg) {
 }
 
 static int parse_option(struct parsing *parsing, int id, const char *arg) {
-	static const char *const ledgers[] = {"text", "json", "none", NULL};
 	static const char *const progresses[] = {"auto", "always", "never", NULL};
 	struct export_options *options = parsing->options;
-	uint64_t value;
 	int rc;
 
 	switch (id) {
@@ -155,51 +139,13 @@ static int parse_option(struct parsing *parsing, int id, const char *arg) {
 		return last(parsing, arg);
 	case OPT_TO:
 		return to(parsing, arg);
-	case OPT_COLLECTOR:
-		if (options->n_collectors == SINKS_MAX_COLLECTORS)
-			return options_mistake(
-				"--collector %s: at most %d collectors", arg, SINKS_MAX_COLLECTORS
-			);
-		options->collectors[options->n_collectors++] = arg;
-		return 0;
-	case OPT_LEDGER:
-		rc = options_one_of("ledger", arg, ledgers, "text, json or none");
-		if (rc >= 0)
-			options->ledger = LEDGER_TEXT + (enum ledger_format)rc;
-		return rc;
 	case OPT_PROGRESS:
 		rc = options_one_of("progress", arg, progresses, "auto, always or never");
 		if (rc >= 0)
 			options->progress = PROGRESS_AUTO + (enum progress_mode)rc;
 		return rc;
-	case OPT_TEMPLATE_INTERVAL:
-		rc = options_timeout("template-interval", arg, &options->template_interval_ns);
-		if (rc == 0 && options->template_interval_ns < NS_PER_S)
-			rc = options_mistake("--template-interval %s: at least 1s", arg);
-		return rc;
-	case OPT_EXPORT_RATE:
-		rc = options_whole("export-rate", arg, 0, 100000000, &value);
-		if (rc == 0)
-			options->datagrams_per_s = (uint32_t)value;
-		return rc;
-	case OPT_DATAGRAM_SIZE:
-		rc = options_whole(
-			"datagram-size",
-			arg,
-			NETFLOW9_MIN_DATAGRAM_BYTES,
-			NETFLOW9_MAX_DATAGRAM_BYTES,
-			&value
-		);
-		if (rc == 0)
-			options->datagram_bytes = (uint16_t)value;
-		return rc;
-	case OPT_SOURCE_ID:
-		rc = options_whole("source-id", arg, 1, UINT32_MAX, &value);
-		if (rc == 0)
-			options->source_id = (uint32_t)value;
-		return rc;
 	default:
-		return -EINVAL;
+		return send_options_take(&options->send, id, arg);
 	}
 }
 
@@ -214,7 +160,7 @@ static int check(const struct parsing *parsing) {
 		);
 	if (options->from_ns >= options->until_ns)
 		return options_mistake("--until lies before --from: there is no time between them");
-	if (options->n_collectors == 0 && options->print == PRINT_NONE
+	if (options->send.n_collectors == 0 && options->print == PRINT_NONE
 	    && options->ipfix_file == NULL)
 		return options_mistake(
 			"nowhere to export to; use --collector HOST:PORT, or --to csv, json, text "
@@ -229,10 +175,8 @@ int export_options_parse(struct export_options *options, int argc, char **argv, 
 
 	*options = (struct export_options){
 		.until_ns = TIME_NS_MAX,
-		.template_interval_ns = 30 * NS_PER_S,
-		.source_id = 1,
-		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
 	};
+	send_options_init(&options->send);
 	options_begin("export");
 	while ((id = getopt_long(argc, argv, ":c:t:h", long_options, NULL)) != -1) {
 		if (id == OPT_HELP) {

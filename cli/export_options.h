@@ -8,25 +8,19 @@
 
 #include "clock.h"
 #include "progress.h"
-#include "sinks.h"
+#include "send_options.h"
 
 struct export_options {
+	struct send_options send;
 	const char *archive; // or NULL: then there are files
 	char *const *files;
 	unsigned n_files;
 	time_ns_t from_ns, until_ns; // `until_ns` excluded; 0 and INT64_MAX = all
 
-	const char *collectors[SINKS_MAX_COLLECTORS];
-	unsigned n_collectors;
 	enum print_format print;
 	const char *print_file; // NULL = standard output
 	const char *ipfix_file; // or NULL
 
-	uint32_t source_id;
-	uint32_t datagrams_per_s; // 0 = no limit
-	uint16_t datagram_bytes;  // 0 = the collector's default
-	time_ns_t template_interval_ns;
-	enum ledger_format ledger;
 	enum progress_mode progress;
 };
 

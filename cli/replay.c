@@ -61,19 +61,14 @@ static bool open_sinks(struct session *session) {
 	return sinks_open(
 		&session->sinks,
 		&(struct sinks_config){
-			.collectors = options->collectors,
-			.n_collectors = options->n_collectors,
-			.netflow9 =
-				{
-					.source_id = options->source_id,
-					.datagram_bytes = options->datagram_bytes,
-					.template_interval_ms = (uint32_t
-					)(options->template_interval_ns / NS_PER_MS),
-					.template_packets = 4800,
-					.sampling_interval = options->sampling.interval,
-					.sampling_algorithm = options->sampling.algorithm,
-				},
-			.datagrams_per_s = options->datagrams_per_s,
+			.collectors = options->send.collectors,
+			.n_collectors = options->send.n_collectors,
+			.netflow9 = send_options_netflow9(
+				&options->send,
+				options->sampling.interval,
+				options->sampling.algorithm
+			),
+			.datagrams_per_s = options->send.datagrams_per_s,
 			.wait = true,
 			.print = options->print,
 			.archive = &options->archive,
@@ -146,7 +141,7 @@ static void report(struct session *session) {
 	struct ledger ledger;
 
 	replay_ledger(session->replay, &ledger);
-	sinks_report(&session->sinks, &ledger, session->options.ledger, "replay");
+	sinks_report(&session->sinks, &ledger, session->options.send.ledger, "replay");
 	if (replay_stopped(session->replay))
 		complain(session, "interrupted: what had been read was metered and exported");
 }

@@ -11,10 +11,6 @@
 #include "replay.h"
 #include "units.h"
 
-// At 24 records each some 480,000 records a second: more than replays make, and what a
-// collector with the kernel's default receive buffer can take.
-#define DEFAULT_DATAGRAMS_PER_S 20000
-
 static const char help[] =
 	"Usage: weir replay [OPTIONS] FILE...     (- is standard input)\n"
 	"Meters pcap and pcapng captures (also .gz, .zst) as one stream, in this order.\n"
@@ -42,7 +38,6 @@ static const char help[] =
 	"Exit status: 0 all metered, 1 something failed (said on stderr), 2 wrong usage.\n";
 
 enum option_id {
-	OPT_COLLECTOR = 'c',
 	OPT_PRINT = 'p',
 	OPT_ACTIVE = 'a',
 	OPT_IDLE = 'i',
@@ -51,22 +46,16 @@ enum option_id {
 	OPT_DEDUPLICATE = 'd',
 	OPT_SAMPLE = 's',
 	OPT_HELP = 'h',
-	OPT_LEDGER = 256,
-	OPT_ENTRIES,
+	OPT_ENTRIES = 256,
 	OPT_MEMORY,
 	OPT_HASH_SECRET,
 	OPT_SPEED,
-	OPT_EXPORT_RATE,
-	OPT_DATAGRAM_SIZE,
-	OPT_TEMPLATE_INTERVAL,
-	OPT_SOURCE_ID,
 	OPT_PROGRESS,
 };
 
 static const struct option long_options[] = {
-	{"collector", required_argument, NULL, OPT_COLLECTOR},
+	SEND_OPTIONS,
 	{"print", required_argument, NULL, OPT_PRINT},
-	{"ledger", required_argument, NULL, OPT_LEDGER},
 	{"active-timeout", required_argument, NULL, OPT_ACTIVE},
 	{"idle-timeout", required_argument, NULL, OPT_IDLE},
 	{"cache-entries", required_argument, NULL, OPT_ENTRIES},
@@ -77,10 +66,6 @@ static const struct option long_options[] = {
 	{"filter", required_argument, NULL, OPT_FILTER},
 	{"deduplicate", required_argument, NULL, OPT_DEDUPLICATE},
 	{"sample", required_argument, NULL, OPT_SAMPLE},
-	{"export-rate", required_argument, NULL, OPT_EXPORT_RATE},
-	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE},
-	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL},
-	{"source-id", required_argument, NULL, OPT_SOURCE_ID},
 	{"progress", required_argument, NULL, OPT_PROGRESS},
 	ARCHIVE_OPTIONS,
 	{"help", no_argument, NULL, OPT_HELP},
@@ -105,29 +90,16 @@ static int speed(const char *text, double *factor) {
 
 static int parse_option(struct replay_options *options, int id, const char *arg) {
 	static const char *const prints[] = {"text", "csv", "json", NULL};
-	static const char *const ledgers[] = {"text", "json", "none", NULL};
 	static const char *const progresses[] = {"auto", "always", "never", NULL};
 	static const char *const secrets[] = {"fixed", "random", NULL};
 	uint64_t value;
 	int rc;
 
 	switch (id) {
-	case OPT_COLLECTOR:
-		if (options->n_collectors == SINKS_MAX_COLLECTORS)
-			return options_mistake(
-				"--collector %s: at most %d collectors", arg, SINKS_MAX_COLLECTORS
-			);
-		options->collectors[options->n_collectors++] = arg;
-		return 0;
 	case OPT_PRINT:
 		rc = options_one_of("print", arg, prints, "text, csv or json");
 		if (rc >= 0)
 			options->print = PRINT_TEXT + (enum print_format)rc;
-		return rc;
-	case OPT_LEDGER:
-		rc = options_one_of("ledger", arg, ledgers, "text, json or none");
-		if (rc >= 0)
-			options->ledger = LEDGER_TEXT + (enum ledger_format)rc;
 		return rc;
 	case OPT_PROGRESS:
 		rc = options_one_of("progress", arg, progresses, "auto, always or never");
@@ -138,11 +110,6 @@ static int parse_option(struct replay_options *options, int id, const char *arg)
 		return options_timeout("active-timeout", arg, &options->active_timeout_ns);
 	case OPT_IDLE:
 		return options_timeout("idle-timeout", arg, &options->idle_timeout_ns);
-	case OPT_TEMPLATE_INTERVAL:
-		rc = options_timeout("template-interval", arg, &options->template_interval_ns);
-		if (rc == 0 && options->template_interval_ns < NS_PER_S)
-			rc = options_mistake("--template-interval %s: at least 1s", arg);
-		return rc;
 	case OPT_ENTRIES:
 		rc = options_whole(
 			"cache-entries", arg, FLOW_CACHE_MIN_FLOWS, FLOW_CACHE_MAX_FLOWS, &value
@@ -175,29 +142,9 @@ static int parse_option(struct replay_options *options, int id, const char *arg)
 		if (packet_options_sampling(arg, &options->sampling) < 0)
 			return options_mistake("--sample %s: %s", arg, PACKET_OPTIONS_SAMPLING);
 		return 0;
-	case OPT_EXPORT_RATE:
-		rc = options_whole("export-rate", arg, 0, 100000000, &value);
-		if (rc == 0)
-			options->datagrams_per_s = (uint32_t)value;
-		return rc;
-	case OPT_DATAGRAM_SIZE:
-		rc = options_whole(
-			"datagram-size",
-			arg,
-			NETFLOW9_MIN_DATAGRAM_BYTES,
-			NETFLOW9_MAX_DATAGRAM_BYTES,
-			&value
-		);
-		if (rc == 0)
-			options->datagram_bytes = (uint16_t)value;
-		return rc;
-	case OPT_SOURCE_ID:
-		rc = options_whole("source-id", arg, 1, UINT32_MAX, &value);
-		if (rc == 0)
-			options->source_id = (uint32_t)value;
-		return rc;
 	default:
-		return archive_options_take(&options->archive, id, arg);
+		rc = send_options_take(&options->send, id, arg);
+		return rc != -ENOENT ? rc : archive_options_take(&options->archive, id, arg);
 	}
 }
 
@@ -207,14 +154,12 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 	*options = (struct replay_options){
 		.active_timeout_ns = 60 * NS_PER_S,
 		.idle_timeout_ns = 15 * NS_PER_S,
-		.template_interval_ns = 30 * NS_PER_S,
 		.n_flows = 1 << 20,
 		.n_workers = 1,
 		.sampling = {.algorithm = SAMPLER_DETERMINISTIC, .interval = 1},
-		.source_id = 1,
-		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
 	};
 	archive_options_init(&options->archive);
+	send_options_init(&options->send);
 	options_begin("replay");
 	while ((id = getopt_long(argc, argv, ":c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
 		if (id == OPT_HELP || id == OPT_HELP_ARCHIVE) {

@@ -12,18 +12,15 @@
 #include "packet_options.h"
 #include "print.h"
 #include "progress.h"
-#include "sinks.h"
+#include "send_options.h"
 
 struct replay_options {
-	const char *collectors[SINKS_MAX_COLLECTORS];
-	unsigned n_collectors;
+	struct send_options send;
 	enum print_format print;
-	enum ledger_format ledger;
 	struct archive_options archive;
 	enum progress_mode progress;
 	time_ns_t active_timeout_ns;
 	time_ns_t idle_timeout_ns;
-	time_ns_t template_interval_ns;
 	uint32_t n_flows;
 	unsigned n_workers;
 	bool random_secret; // of the flow hash; else the fixed one
@@ -31,9 +28,6 @@ struct replay_options {
 	const char *filter;
 	struct copies_options copies;
 	struct sampling_options sampling;
-	uint32_t source_id;
-	uint32_t datagrams_per_s; // 0 = no limit
-	uint16_t datagram_bytes;  // 0 = the collector's default
 	char *const *files;
 	unsigned n_files;
 };

@@ -79,19 +79,14 @@ static bool open_sinks(struct session *session) {
 	return sinks_open(
 		&session->sinks,
 		&(struct sinks_config){
-			.collectors = options->collectors,
-			.n_collectors = options->n_collectors,
-			.netflow9 =
-				{
-					.source_id = options->source_id,
-					.datagram_bytes = options->datagram_bytes,
-					.template_interval_ms = (uint32_t
-					)(options->template_interval_ns / NS_PER_MS),
-					.template_packets = 4800,
-					.sampling_interval = options->sampling.interval,
-					.sampling_algorithm = options->sampling.algorithm,
-				},
-			.datagrams_per_s = options->datagrams_per_s,
+			.collectors = options->send.collectors,
+			.n_collectors = options->send.n_collectors,
+			.netflow9 = send_options_netflow9(
+				&options->send,
+				options->sampling.interval,
+				options->sampling.algorithm
+			),
+			.datagrams_per_s = options->send.datagrams_per_s,
 			.print = options->print,
 			.archive = &options->archive,
 			.owner = owner,
@@ -307,7 +302,7 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 // The stop is to be over within 5 s.
 static void hurry(struct session *session) {
 	struct ledger ledger;
-	uint32_t rate = session->options.datagrams_per_s;
+	uint32_t rate = session->options.send.datagrams_per_s;
 
 	sensor_ledger(session->sensor, &ledger);
 	uint64_t needed = ledger.cached_flows / LEAST_RECORDS_A_DATAGRAM / FLUSH_S;
@@ -337,7 +332,7 @@ static void finish(struct session *session) {
 	);
 	say(message);
 	lateness_read(&session->lateness, &ledger.lateness);
-	sinks_report(&session->sinks, &ledger, session->options.ledger, "sensor");
+	sinks_report(&session->sinks, &ledger, session->options.send.ledger, "sensor");
 }
 
 int command_run(int argc, char **argv) {

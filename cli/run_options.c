@@ -13,10 +13,6 @@
 #include "netflow9.h"
 #include "options.h"
 
-// As many records a second as in a replay: what a collector with the kernel's default receive
-// buffer can take.
-#define DEFAULT_DATAGRAMS_PER_S 20000
-
 static const char help[] =
 	"Usage: weir run --port PORT... [OPTIONS]\n"
 	"Meters the packets on ports until it is stopped (SIGINT, SIGTERM).\n"
@@ -54,7 +50,6 @@ static const char help[] =
 
 enum option_id {
 	OPT_PORT = 'P',
-	OPT_COLLECTOR = 'c',
 	OPT_PRINT = 'p',
 	OPT_ACTIVE = 'a',
 	OPT_IDLE_TIMEOUT = 'i',
@@ -64,16 +59,11 @@ enum option_id {
 	OPT_SAMPLE = 's',
 	OPT_HELP = 'h',
 	OPT_REPORT = 256,
-	OPT_LEDGER,
 	OPT_ENTRIES,
 	OPT_MEMORY,
 	OPT_HUGEPAGES,
 	OPT_CORES,
 	OPT_IDLE,
-	OPT_EXPORT_RATE,
-	OPT_DATAGRAM_SIZE,
-	OPT_TEMPLATE_INTERVAL,
-	OPT_SOURCE_ID,
 	OPT_SOCKET,
 	OPT_USER,
 	OPT_NO_SANDBOX,
@@ -81,11 +71,10 @@ enum option_id {
 };
 
 static const struct option long_options[] = {
+	SEND_OPTIONS,
 	{"port", required_argument, NULL, OPT_PORT},
-	{"collector", required_argument, NULL, OPT_COLLECTOR},
 	{"print", required_argument, NULL, OPT_PRINT},
 	{"report", required_argument, NULL, OPT_REPORT},
-	{"ledger", required_argument, NULL, OPT_LEDGER},
 	{"active-timeout", required_argument, NULL, OPT_ACTIVE},
 	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
 	{"cache-entries", required_argument, NULL, OPT_ENTRIES},
@@ -97,10 +86,6 @@ static const struct option long_options[] = {
 	{"filter", required_argument, NULL, OPT_FILTER},
 	{"deduplicate", required_argument, NULL, OPT_DEDUPLICATE},
 	{"sample", required_argument, NULL, OPT_SAMPLE},
-	{"export-rate", required_argument, NULL, OPT_EXPORT_RATE},
-	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE},
-	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL},
-	{"source-id", required_argument, NULL, OPT_SOURCE_ID},
 	{"socket", required_argument, NULL, OPT_SOCKET},
 	{"user", required_argument, NULL, OPT_USER},
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
@@ -189,56 +174,17 @@ static int port(struct run_options *options, const char *text) {
 
 static int parse_sink(struct run_options *options, int id, const char *arg) {
 	static const char *const prints[] = {"text", "csv", "json", NULL};
-	static const char *const ledgers[] = {"text", "json", "none", NULL};
-	uint64_t value;
 	int rc;
 
 	switch (id) {
-	case OPT_COLLECTOR:
-		if (options->n_collectors == SINKS_MAX_COLLECTORS)
-			return options_mistake(
-				"--collector %s: at most %d collectors", arg, SINKS_MAX_COLLECTORS
-			);
-		options->collectors[options->n_collectors++] = arg;
-		return 0;
 	case OPT_PRINT:
 		rc = options_one_of("print", arg, prints, "text, csv or json");
 		if (rc >= 0)
 			options->print = PRINT_TEXT + (enum print_format)rc;
 		return rc;
-	case OPT_LEDGER:
-		rc = options_one_of("ledger", arg, ledgers, "text, json or none");
-		if (rc >= 0)
-			options->ledger = LEDGER_TEXT + (enum ledger_format)rc;
-		return rc;
-	case OPT_TEMPLATE_INTERVAL:
-		rc = options_timeout("template-interval", arg, &options->template_interval_ns);
-		if (rc == 0 && options->template_interval_ns < NS_PER_S)
-			rc = options_mistake("--template-interval %s: at least 1s", arg);
-		return rc;
-	case OPT_EXPORT_RATE:
-		rc = options_whole("export-rate", arg, 0, 100000000, &value);
-		if (rc == 0)
-			options->datagrams_per_s = (uint32_t)value;
-		return rc;
-	case OPT_DATAGRAM_SIZE:
-		rc = options_whole(
-			"datagram-size",
-			arg,
-			NETFLOW9_MIN_DATAGRAM_BYTES,
-			NETFLOW9_MAX_DATAGRAM_BYTES,
-			&value
-		);
-		if (rc == 0)
-			options->datagram_bytes = (uint16_t)value;
-		return rc;
-	case OPT_SOURCE_ID:
-		rc = options_whole("source-id", arg, 1, UINT32_MAX, &value);
-		if (rc == 0)
-			options->source_id = (uint32_t)value;
-		return rc;
 	default:
-		return archive_options_take(&options->archive, id, arg);
+		rc = send_options_take(&options->send, id, arg);
+		return rc != -ENOENT ? rc : archive_options_take(&options->archive, id, arg);
 	}
 }
 
@@ -326,17 +272,15 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 	*options = (struct run_options){
 		.active_timeout_ns = 60 * NS_PER_S,
 		.idle_timeout_ns = 15 * NS_PER_S,
-		.template_interval_ns = 30 * NS_PER_S,
 		.report_ns = 10 * NS_PER_S,
 		.n_flows = 1 << 20,
 		.n_workers = 1,
 		.sampling = {.algorithm = SAMPLER_DETERMINISTIC, .interval = 1},
-		.source_id = 1,
 		.socket = LIVE_SOCKET,
 		.socket_default = true,
-		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
 	};
 	archive_options_init(&options->archive);
+	send_options_init(&options->send);
 	options_begin("run");
 	while ((id = getopt_long(argc, argv, ":P:c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
 		if (id == OPT_HELP || id == OPT_HELP_ARCHIVE) {

@@ -10,30 +10,24 @@
 #include "clock.h"
 #include "packet_options.h"
 #include "print.h"
+#include "send_options.h"
 #include "sensor.h"
-#include "sinks.h"
 
 struct run_options {
+	struct send_options send;
 	struct port_spec ports[SENSOR_MAX_PORTS];
 	unsigned n_ports;
-	const char *collectors[SINKS_MAX_COLLECTORS];
-	unsigned n_collectors;
 	enum print_format print;
-	enum ledger_format ledger;
 	struct archive_options archive;
 	time_ns_t active_timeout_ns;
 	time_ns_t idle_timeout_ns;
-	time_ns_t template_interval_ns;
 	time_ns_t report_ns; // 0 = none
 	uint32_t n_flows;
 	unsigned n_workers;
 	unsigned cores[SENSOR_MAX_CORES];
 	unsigned n_cores;
 	enum sensor_idle idle;
-	uint32_t source_id;
-	uint32_t datagrams_per_s; // 0 = no limit
-	uint16_t datagram_bytes;  // 0 = the collector's default
-	const char *filter;       // BPF, or NULL
+	const char *filter; // BPF, or NULL
 	struct copies_options copies;
 	struct sampling_options sampling;
 	const char *socket; // where others ask for flows; NULL = nowhere

@@ -1,0 +1,51 @@
+// Options about what is sent to collectors, and the ledger: the same for every command that sends
+// records.
+//
+// Threads: one. Time: none.
+
+#pragma once
+
+#include "clock.h"
+#include "sinks.h"
+
+struct send_options {
+	const char *collectors[SINKS_MAX_COLLECTORS];
+	unsigned n_collectors;
+	time_ns_t template_interval_ns;
+	uint32_t source_id;
+	uint32_t datagrams_per_s; // 0 = no limit
+	uint16_t datagram_bytes;  // 0 = the collector's default
+	enum ledger_format ledger;
+};
+
+// Their ids in a table of getopt_long(); a command's own end below.
+enum send_option_id {
+	OPT_COLLECTOR = 'c',
+	OPT_LEDGER = 2048,
+	OPT_EXPORT_RATE,
+	OPT_DATAGRAM_SIZE,
+	OPT_TEMPLATE_INTERVAL,
+	OPT_SOURCE_ID,
+};
+
+// For the tables of getopt_long().
+// clang-format off
+#define SEND_OPTIONS \
+	{"collector", required_argument, NULL, OPT_COLLECTOR}, \
+	{"ledger", required_argument, NULL, OPT_LEDGER}, \
+	{"export-rate", required_argument, NULL, OPT_EXPORT_RATE}, \
+	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE}, \
+	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL}, \
+	{"source-id", required_argument, NULL, OPT_SOURCE_ID}
+// clang-format on
+
+// What applies where nothing is said.
+void send_options_init(struct send_options *options);
+
+// Takes an option of the above. Returns 0 or more, -EINVAL after a mistake that was reported, or
+// -ENOENT for an id that is none of these.
+int send_options_take(struct send_options *options, int id, const char *arg);
+
+// The encoder's settings, for packets sampled one in `interval` by `algorithm`.
+struct netflow9_config
+send_options_netflow9(const struct send_options *options, uint32_t interval, uint8_t algorithm);
