@@ -270,12 +270,8 @@ int scan_next(struct scan *scan, const struct scan_batch **batch) {
 		rc = 1;
 		break;
 	}
+	tell_progress(scan);
 	pthread_mutex_unlock(&scan->lock);
-	if (rc == 1 && scan->config.on_progress != NULL) {
-		pthread_mutex_lock(&scan->lock);
-		tell_progress(scan);
-		pthread_mutex_unlock(&scan->lock);
-	}
 	return rc;
 }
 
@@ -292,6 +288,8 @@ int scan_wait(struct scan *scan, const atomic_bool *wake) {
 		wait_a_while(scan);
 		tell_progress(scan);
 	}
+	// Also of a scan whose workers ended before it was ever waited for.
+	tell_progress(scan);
 	pthread_mutex_unlock(&scan->lock);
 	return rc;
 }
