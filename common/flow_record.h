@@ -35,8 +35,8 @@ struct flow_record {
 	uint8_t tos;            // of the first packet
 	uint8_t ttl_min;
 	uint8_t ttl_max;
-	uint8_t end; // enum flow_end
-	uint8_t reserved[3];
+	uint8_t end;           // enum flow_end
+	uint8_t mpls_label[3]; // label, EXP and bottom bit of the top of the first packet's stack
 };
 
 static_assert(sizeof(struct flow_record) == 96, "one and a half lines a record in the rings");

@@ -71,7 +71,10 @@ size_t flow_cache_size(const struct flow_cache_config *config) {
 	if (!timeout_in_range(config->active_timeout_ns)
 	    || !timeout_in_range(config->idle_timeout_ns) || config->on_evict == NULL)
 		return 0;
-	return flow_cache_memory(config->n_flows);
+	size_t bytes = flow_cache_memory(config->n_flows);
+	if (bytes > 0 && config->mpls_labels)
+		bytes += round_line((size_t)config->n_flows * sizeof(uint32_t));
+	return bytes;
 }
 
 static uint32_t timeout_ticks(time_ns_t timeout_ns) {
@@ -112,6 +115,12 @@ struct flow_cache *flow_cache_init(void *memory, const struct flow_cache_config 
 	cache->cold = (struct flow_cold *)(void *)at;
 	at += round_line((size_t)cache->n_slots * sizeof(struct flow_cold));
 	cache->due = (due_t *)(void *)at;
+	at += (size_t)blocks_for(cache->n_slots) * BLOCK_FLOWS * sizeof(due_t);
+	cache->inner_mask = VLAN_ID_MASK;
+	if (config->mpls_labels) {
+		cache->labels = (uint32_t *)(void *)at;
+		cache->inner_mask |= PACKET_LABELLED;
+	}
 	return cache;
 }
 

@@ -46,14 +46,16 @@ void flow_cache_emit(struct flow_cache *cache, uint32_t slot, enum flow_end end)
 	record->octets = count_octets(flow->counts);
 	memcpy(record->src_mac, cold->src_mac, sizeof(record->src_mac));
 	memcpy(record->dst_mac, cold->dst_mac, sizeof(record->dst_mac));
-	record->inner_vlan_id = cold->inner_vlan_id;
+	record->inner_vlan_id = cold->inner_vlan_id & VLAN_ID_MASK;
 	record->in_if = cold->in_if;
 	record->tcp_flags = flow->tcp_flags;
 	record->tos = flow->tos;
 	record->ttl_min = flow->ttl_min;
 	record->ttl_max = flow->ttl_max;
 	record->end = (uint8_t)end;
-	memset(record->reserved, 0, sizeof(record->reserved));
+	memset(record->mpls_label, 0, sizeof(record->mpls_label));
+	if (unlikely((cold->inner_vlan_id & PACKET_LABELLED) != 0))
+		memcpy(record->mpls_label, &cache->labels[slot], sizeof(record->mpls_label));
 
 	cache->stats.records[end]++;
 	cache->stats.record_packets += record->packets;

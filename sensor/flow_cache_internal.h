@@ -5,6 +5,7 @@
 //   bucket, one line:  10 tags (hash bits 49-63, 0 = empty) | 10 slab indexes
 //   flow, one line:    key 40 | first, last | packets and octets | home | flags, TOS, TTLs
 //   cold, 16 octets:   what a record needs besides: written at start, read at eviction
+//   labels, 4 octets:  of MPLS, where they are wanted
 //   due, 2 octets:     when the ageing hand is to look at the flow again
 //
 // A packet touches two lines, its bucket and its flow; both are prefetched well before.
@@ -154,6 +155,8 @@ struct flow_cache {
 	struct flow *slab;
 	struct flow_cold *cold;
 	due_t *due;
+	uint32_t *labels;    // MPLS label by slot, as on the wire, or NULL
+	uint16_t inner_mask; // of inner_vlan_id: what is kept
 
 	uint64_t now; // ticks; the low 32 bits are what flow times are compared with
 	uint32_t active_ticks;
@@ -310,13 +313,18 @@ static inline void
 flow_cache_begin(struct flow_cache *cache, uint32_t slot, const struct packet *packet, uint32_t t) {
 	struct flow *flow = &cache->slab[slot];
 	struct flow_cold cold = {
-		.inner_vlan_id = packet->inner_vlan_id,
+		.inner_vlan_id = packet->inner_vlan_id & cache->inner_mask,
 		.in_if = packet->in_if,
 	};
 
 	memcpy(cold.dst_mac, packet->dst_mac, sizeof(cold.dst_mac) + sizeof(cold.src_mac));
 	seqlock_put(&cache->cold[slot].words[0], cold.words[0]);
 	seqlock_put(&cache->cold[slot].words[1], cold.words[1]);
+	if (unlikely((cold.inner_vlan_id & PACKET_LABELLED) != 0)) {
+		uint32_t label;
+		memcpy(&label, packet->mpls_label, sizeof(label));
+		seqlock_put(&cache->labels[slot], label);
+	}
 	seqlock_put(&flow->first, t);
 	seqlock_put(&flow->last, t);
 	seqlock_put(&flow->seen, packet_seen(packet));

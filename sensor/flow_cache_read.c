@@ -45,6 +45,7 @@ static void copy_flow(const struct flow_cache *cache, uint32_t slot, struct flow
 	const struct flow_cold *cold = &cache->cold[slot];
 	struct flow_cold mine;
 	struct flow copy;
+	uint32_t label = 0;
 
 	do {
 		while (((copy.counts = seqlock_get(&flow->counts)) & COUNT_BUSY) != 0)
@@ -56,6 +57,8 @@ static void copy_flow(const struct flow_cache *cache, uint32_t slot, struct flow
 		copy.seen = seqlock_get(&flow->seen);
 		mine.words[0] = seqlock_get(&cold->words[0]);
 		mine.words[1] = seqlock_get(&cold->words[1]);
+		if (cache->labels != NULL)
+			label = seqlock_get(&cache->labels[slot]);
 		// Relaxed: the gets before it are acquired. A packet adds to the counts, so equal
 		// counts mean that none was added meanwhile.
 	} while (__atomic_load_n(&flow->counts, __ATOMIC_RELAXED) != copy.counts);
@@ -70,7 +73,7 @@ static void copy_flow(const struct flow_cache *cache, uint32_t slot, struct flow
 		.last_ticks = flow_cache_full_ticks(now, copy.last),
 		.packets = count_packets(copy.counts),
 		.octets = count_octets(copy.counts),
-		.inner_vlan_id = mine.inner_vlan_id,
+		.inner_vlan_id = mine.inner_vlan_id & VLAN_ID_MASK,
 		.in_if = mine.in_if,
 		.tcp_flags = copy.tcp_flags,
 		.tos = copy.tos,
@@ -80,6 +83,8 @@ static void copy_flow(const struct flow_cache *cache, uint32_t slot, struct flow
 	};
 	memcpy(record->src_mac, mine.src_mac, sizeof(record->src_mac));
 	memcpy(record->dst_mac, mine.dst_mac, sizeof(record->dst_mac));
+	if ((mine.inner_vlan_id & PACKET_LABELLED) != 0)
+		memcpy(record->mpls_label, &label, sizeof(record->mpls_label));
 }
 
 unsigned flow_cache_read(

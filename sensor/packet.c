@@ -201,6 +201,10 @@ static enum packet_verdict parse_ipv6(
 	// A source that says less than it delivers is wrong about the former.
 	rest = RTE_MAX(wire_bytes, captured_bytes) - link.ip_offset;
 	packet->inner_vlan_id = link.inner_vlan_id;
+	if (link.label != NULL) {
+		packet->inner_vlan_id |= PACKET_LABELLED;
+		memcpy(packet->mpls_label, link.label, sizeof(packet->mpls_label));
+	}
 	memcpy(packet->src_mac, link.src_mac, sizeof(packet->src_mac));
 	memcpy(packet->dst_mac, link.dst_mac, sizeof(packet->dst_mac));
 

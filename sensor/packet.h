@@ -44,6 +44,11 @@ enum packet_verdict {
 	PACKET_VERDICT_COUNT
 };
 
+// In inner_vlan_id, above the 12 bits of a VLAN: there was an MPLS label. So frames without, which
+// the fast path parses, cost nothing for it.
+#define PACKET_LABELLED 0x8000
+#define VLAN_ID_MASK 0x0fff
+
 struct packet {
 	// What counting to a running flow needs, in one line.
 	struct flow_key key;
@@ -52,15 +57,19 @@ struct packet {
 	uint8_t tcp_flags; // octet 13 of the TCP header, else 0
 	uint8_t tos;
 	uint8_t ttl;
-	uint8_t ttl_again;      // = ttl: with the three before it the word that a flow begins with
-	uint16_t inner_vlan_id; // second VLAN tag, 0 = none
-	uint16_t in_if;         // set by the source, never 0
+	uint8_t ttl_again; // = ttl: with the three before it the word that a flow begins with
+	uint16_t
+		inner_vlan_id; // second VLAN tag, 0 = none; with PACKET_LABELLED where one is there
+	uint16_t in_if;        // set by the source, never 0
 
 	// What starting a flow needs besides.
 	uint64_t hash;      // flow_key_hash(); set by flow_cache_push() or by the fan-out
 	uint8_t dst_mac[6]; // zero where the link layer has none
 	uint8_t src_mac[6];
-	uint8_t behind_macs[4]; // room, so that both can be copied at once
+	union {
+		uint8_t behind_macs[4]; // room, so that both can be copied at once
+		uint8_t mpls_label[4];  // top of the stack as on the wire, where PACKET_LABELLED
+	};
 };
 
 static_assert(sizeof(struct packet) == 88, "no padding");

@@ -25,14 +25,14 @@ enum {
 
 #define ETHERNET_HEADER_BYTES 14
 #define VLAN_TAG_BYTES 4
-#define VLAN_ID_MASK 0x0fff
 
 // What lies before the IP header.
 struct packet_link {
 	uint32_t ip_offset; // octets of the frame before the IP header; <= captured octets
 	uint16_t vlan_id;   // first tag
 	uint16_t inner_vlan_id;
-	uint8_t family; // announced: enum flow_family; 0 = either, the version field decides
+	const uint8_t *label; // top of an MPLS stack, or NULL
+	uint8_t family;       // announced: enum flow_family; 0 = either, the version field decides
 	uint8_t src_mac[6];
 	uint8_t dst_mac[6];
 };

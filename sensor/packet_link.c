@@ -58,6 +58,8 @@ static enum packet_verdict enter_ip(struct cursor *cursor, enum flow_family fami
 static enum packet_verdict enter_mpls(struct cursor *cursor) {
 	bool bottom;
 
+	if (cursor->left >= MPLS_LABEL_BYTES)
+		cursor->link->label = cursor->at;
 	do {
 		if (unlikely(cursor->left < MPLS_LABEL_BYTES))
 			return PACKET_LINK_TRUNCATED;

@@ -106,6 +106,7 @@ struct replay *replay_new(const struct replay_config *config) {
 		.active_timeout_ns = config->active_timeout_ns,
 		.idle_timeout_ns = config->idle_timeout_ns,
 		.secret = config->secret,
+		.mpls_labels = config->mpls_labels,
 	};
 	for (unsigned i = 0; i < config->n_workers; i++) {
 		replay->workers[i] = worker_new(&cache);

@@ -47,7 +47,8 @@ struct replay_config {
 	uint32_t n_flows;                          // in all caches together
 	time_ns_t active_timeout_ns;
 	time_ns_t idle_timeout_ns;
-	double speed; // times that of the packets' clock; 0 = as fast as possible
+	bool mpls_labels; // in the records
+	double speed;     // times that of the packets' clock; 0 = as fast as possible
 	struct flow_secret secret;
 	// Called every few thousand packets with how far it has got; may be NULL.
 	void (*on_progress)(const struct replay_progress *progress, void *arg);

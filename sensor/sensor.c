@@ -114,6 +114,7 @@ static int make_workers(struct sensor *sensor, char *error) {
 		.active_timeout_ns = config->active_timeout_ns,
 		.idle_timeout_ns = config->idle_timeout_ns,
 		.secret = config->secret,
+		.mpls_labels = config->mpls_labels,
 	};
 
 	for (unsigned i = 0; i < config->n_workers; i++) {

@@ -43,6 +43,7 @@ struct sensor_config {
 	uint32_t n_flows;      // in all caches together
 	time_ns_t active_timeout_ns;
 	time_ns_t idle_timeout_ns;
+	bool mpls_labels; // in the records
 	struct flow_secret secret;
 	// Which packets are metered; what is to be random in it is the sensor's to fill in. With
 	// queues of the port's, each worker looks for copies among its own packets, where both

@@ -47,6 +47,55 @@ static void memory_stays_below_96_octets_a_flow(void **state) {
 	assert_true(flow_cache_memory(1000000) < UINT64_C(96) * 1000000);
 }
 
+// Records of a labelled and of a plain flow, which take each other's slot in the second round.
+static void labels_are_kept_where_they_are_wanted(void **state) {
+	(void)state;
+	for (int wanted = 0; wanted < 2; wanted++) {
+		struct fixture f = {0};
+		struct flow_cache_config config = {
+			.n_flows = 16,
+			.secret = flow_secret_fixed,
+			.on_evict = next_record,
+			.arg = &f,
+			.mpls_labels = wanted,
+		};
+		size_t bytes = flow_cache_size(&config);
+		assert_int_equal(bytes, flow_cache_memory(16) + (wanted ? 64 : 0));
+		f.cache = flow_cache_init(zeroed_memory(bytes), &config);
+		assert_non_null(f.cache);
+		flow_cache_restart(f.cache, T0);
+		for (uint32_t round = 0; round < 2; round++) {
+			struct packet plain = packet_of(1 + round, T0);
+			struct packet labelled = packet_of(2 - round, T0 + NS_PER_MS);
+			plain.inner_vlan_id = 8;
+			memset(plain.mpls_label, 0xee, 4);
+			labelled.inner_vlan_id = PACKET_LABELLED | 9;
+			memcpy(labelled.mpls_label, "\x12\x34\x57\x40", 4);
+			add(&f, plain);
+			add(&f, labelled);
+			flow_cache_drain(f.cache);
+			struct flow_record live;
+			assert_true(flow_cache_find(f.cache, &labelled.key, &live));
+			assert_int_equal(live.inner_vlan_id, 9);
+			assert_memory_equal(live.mpls_label, wanted ? "\x12\x34\x57" : "\0\0\0", 3);
+			flow_cache_flush(f.cache);
+			assert_int_equal(f.n_records, 2 * round + 2);
+			for (unsigned i = 0; i < 2; i++) {
+				const struct flow_record *record = &f.records[2 * round + i];
+				bool has = id_of(record) == 2 - round;
+				assert_int_equal(record->inner_vlan_id, has ? 9 : 8);
+				assert_memory_equal(
+					record->mpls_label,
+					has && wanted ? "\x12\x34\x57" : "\0\0\0",
+					3
+				);
+			}
+		}
+		free(f.cache);
+		free(f.records);
+	}
+}
+
 static void packets_of_a_key_are_one_record(void **state) {
 	struct fixture *f = *state;
 	struct packet packet = packet_of(1, T0);
@@ -444,6 +493,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		T(config_out_of_range_is_refused),
 		T(memory_stays_below_96_octets_a_flow),
+		T(labels_are_kept_where_they_are_wanted),
 		T(packets_of_a_key_are_one_record),
 		T(keys_that_differ_in_one_field_are_different_flows),
 		T(flow_ends_when_idle_for_the_timeout),

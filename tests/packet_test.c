@@ -30,7 +30,7 @@ static void assert_link(
 	assert_flow(&parsed, 6, 8080, 54321, 44);
 	assert_int_equal(parsed.packet.key.family, FLOW_IPV4);
 	assert_int_equal(parsed.packet.key.vlan_id, vlan_id);
-	assert_int_equal(parsed.packet.inner_vlan_id, inner_vlan_id);
+	assert_int_equal(parsed.packet.inner_vlan_id & VLAN_ID_MASK, inner_vlan_id);
 	assert_int_equal(parsed.packet.tcp_flags, 0x12);
 	assert_int_equal(parsed.packet.tos, 0x10);
 	assert_int_equal(parsed.packet.ttl, 63);
@@ -40,7 +40,7 @@ static void assert_link(
 	assert_flow(&parsed, 6, 8080, 54321, 60);
 	assert_int_equal(parsed.packet.key.family, FLOW_IPV6);
 	assert_int_equal(parsed.packet.key.vlan_id, vlan_id);
-	assert_int_equal(parsed.packet.inner_vlan_id, inner_vlan_id);
+	assert_int_equal(parsed.packet.inner_vlan_id & VLAN_ID_MASK, inner_vlan_id);
 	assert_int_equal(parsed.packet.tcp_flags, 0x11);
 	assert_int_equal(parsed.packet.tos, 0x12);
 	assert_int_equal(parsed.packet.ttl, 60);
@@ -131,6 +131,23 @@ static void mpls_is_skipped_down_to_the_bottom_label(void **state) {
 	);
 	assert_verdict(LINK_ETHERNET, MACS "8847 000100ff 000100ff", PACKET_LINK_TRUNCATED);
 	assert_verdict(LINK_ETHERNET, MACS "8847 000101ff", PACKET_LINK_TRUNCATED);
+}
+
+static void the_top_mpls_label_is_kept(void **state) {
+	struct parsed parsed;
+	(void)state;
+
+	parsed = parse_hex(LINK_ETHERNET, MACS "81000005 81000006 8847 00064a40 000671ff" IPV4_TCP);
+	assert_int_equal(parsed.verdict, PACKET_METERED);
+	assert_int_equal(parsed.packet.inner_vlan_id, PACKET_LABELLED | 6);
+	assert_memory_equal(parsed.packet.mpls_label, "\x00\x06\x4a\x40", 4);
+	// None, whatever stands where it would be.
+	parsed = parse_hex(LINK_ETHERNET, MACS "0800" IPV4_TCP);
+	assert_int_equal(parsed.packet.inner_vlan_id, 0);
+	parsed = parse_hex(LINK_ETHERNET, MACS "81000005 0800" IPV4_TCP);
+	assert_int_equal(parsed.packet.inner_vlan_id, 0);
+	parsed = parse_hex(LINK_RAW, IPV4_TCP);
+	assert_int_equal(parsed.packet.inner_vlan_id, 0);
 }
 
 static void pppoe_session_is_skipped(void **state) {
@@ -344,6 +361,7 @@ int main(void) {
 		cmocka_unit_test(every_tpid_counts_as_a_vlan_tag),
 		cmocka_unit_test(outer_tag_is_in_the_key_and_the_second_beside_it),
 		cmocka_unit_test(mpls_is_skipped_down_to_the_bottom_label),
+		cmocka_unit_test(the_top_mpls_label_is_kept),
 		cmocka_unit_test(pppoe_session_is_skipped),
 		cmocka_unit_test(llc_snap_is_skipped),
 		cmocka_unit_test(cooked_captures_give_the_senders_address),
