@@ -16,7 +16,7 @@
 
 #include "clock.h"
 #include "collector_socket.h"
-#include "ipfix.h"
+#include "encoder.h"
 
 enum {
 	IPV6_DATAGRAM_BYTES = 1232, // 1280, the least MTU of IPv6, without the headers
@@ -46,9 +46,8 @@ struct collector {
 	struct collector_config config;
 	char *name;
 	int socket;
-	bool segments;            // the kernel cuts a run into its datagrams (UDP_SEGMENT)
-	struct netflow9 *encoder; // or else
-	struct ipfix *ipfix;
+	bool segments; // the kernel cuts a run into its datagrams (UDP_SEGMENT)
+	struct encoder *encoder;
 	atomic_uint rate; // datagrams a second; relaxed, the change may be seen late
 	unsigned n_burst;
 	time_ns_t due_ns; // of the next burst, by the monotonic clock
@@ -106,8 +105,8 @@ static unsigned pace(struct collector *collector, unsigned n) {
 
 // Datagrams to the kernel in one call, all or none: several only with segmentation. Returns 0
 // or a negative errno.
-static int hand_over(struct collector *collector, const struct netflow9_run *run) {
-	struct iovec octets = {(void *)run->octets, netflow9_run_bytes(run)};
+static int hand_over(struct collector *collector, const struct export_run *run) {
+	struct iovec octets = {(void *)run->octets, export_run_bytes(run)};
 	struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1};
 	alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = {0};
 
@@ -124,7 +123,7 @@ static int hand_over(struct collector *collector, const struct netflow9_run *run
 }
 
 // The same, with patience where the config asks for it.
-static int send_once(struct collector *collector, const struct netflow9_run *run) {
+static int send_once(struct collector *collector, const struct export_run *run) {
 	for (unsigned n_waits = 0;;) {
 		int rc = hand_over(collector, run);
 		if (rc == -EINTR)
@@ -162,10 +161,7 @@ static atomic_ullong *loss_of(struct counters *counters, int error) {
 // Whoever listens next has no templates yet.
 static void count_refusal(struct collector *collector) {
 	add(&collector->counters.refusals, 1);
-	if (collector->ipfix != NULL)
-		ipfix_renew_templates(collector->ipfix);
-	else
-		netflow9_renew_templates(collector->encoder);
+	encoder_renew_templates(collector->encoder);
 }
 
 // Whether an error may come of segmentation alone: a kernel or a driver without it, or segments
@@ -176,7 +172,7 @@ static bool is_refused_segmentation(int error) {
 }
 
 // Sends datagrams that are paced already, and counts them as sent or lost.
-static void send_part(struct collector *collector, const struct netflow9_run *part) {
+static void send_part(struct collector *collector, const struct export_run *part) {
 	struct counters *counters = &collector->counters;
 
 	int rc = send_once(collector, part);
@@ -188,43 +184,30 @@ static void send_part(struct collector *collector, const struct netflow9_run *pa
 	if (part->n_datagrams > 1 && rc < 0 && is_refused_segmentation(-rc)) {
 		collector->segments = false;
 		for (unsigned i = 0; i < part->n_datagrams; i++) {
-			struct netflow9_run one = netflow9_run_part(part, i, 1);
+			struct export_run one = export_run_part(part, i, 1);
 			send_part(collector, &one);
 		}
 		return;
 	}
 	if (rc < 0) {
-		add(loss_of(counters, -rc), netflow9_run_records(part));
+		add(loss_of(counters, -rc), export_run_records(part));
 		return;
 	}
-	add(&counters->records_sent, netflow9_run_records(part));
+	add(&counters->records_sent, export_run_records(part));
 	add(&counters->datagrams_sent, part->n_datagrams);
-	add(&counters->octets_sent, netflow9_run_bytes(part));
+	add(&counters->octets_sent, export_run_bytes(part));
 }
 
 // Without segmentation one call for each datagram: sendmmsg() keeps to itself the error that
 // ends it early, and with that a refusal.
-static void send_run(const struct netflow9_run *run, void *arg) {
+static void send_run(const struct export_run *run, void *arg) {
 	struct collector *collector = arg;
 
 	for (unsigned i = 0, n; i < run->n_datagrams; i += n) {
 		n = pace(collector, collector->segments ? run->n_datagrams - i : 1);
-		struct netflow9_run part = netflow9_run_part(run, i, n);
+		struct export_run part = export_run_part(run, i, n);
 		send_part(collector, &part);
 	}
-}
-
-// An IPFIX message is a run of one.
-static void send_message(const struct ipfix_message *message, void *arg) {
-	const struct netflow9_run run = {
-		.octets = message->octets,
-		.datagram_bytes = message->n,
-		.last_bytes = message->n,
-		.n_datagrams = 1,
-		.datagram_records = message->n_records,
-		.last_records = message->n_records,
-	};
-	send_run(&run, arg);
 }
 
 // What stands behind "ipfix://" or "netflow9://", and which. NULL where it is another scheme.
@@ -240,24 +223,20 @@ static const char *behind_scheme(const char *destination, bool *ipfix) {
 static bool make_encoder(struct collector *collector, bool ipfix) {
 	const struct netflow9_config *config = &collector->config.netflow9;
 
-	if (!ipfix) {
-		collector->encoder = netflow9_new(config, send_run, collector);
-		return collector->encoder != NULL;
-	}
-	collector->ipfix = ipfix_new(
-		&(struct ipfix_config){
-			.domain = config->source_id,
-			.message_bytes = config->datagram_bytes,
-			.sampling_interval = config->sampling_interval,
-			.sampling_algorithm =
-				config->sampling_algorithm != 0 ? config->sampling_algorithm : 1,
+	collector->encoder = encoder_new(
+		&(struct encoder_config){
+			.protocol = ipfix ? ENCODER_IPFIX : ENCODER_NETFLOW9,
+			.source_id = config->source_id,
+			.datagram_bytes = config->datagram_bytes,
 			.template_interval_ms = config->template_interval_ms,
-			.template_messages = config->template_packets,
+			.template_packets = config->template_packets,
+			.sampling_interval = config->sampling_interval,
+			.sampling_algorithm = config->sampling_algorithm,
 		},
-		send_message,
+		send_run,
 		collector
 	);
-	return collector->ipfix != NULL;
+	return collector->encoder != NULL;
 }
 
 struct collector *collector_open(const struct collector_config *config, char *error) {
@@ -320,8 +299,7 @@ void collector_close(struct collector *collector) {
 		return;
 	if (collector->socket >= 0)
 		close(collector->socket);
-	netflow9_free(collector->encoder);
-	ipfix_free(collector->ipfix);
+	encoder_free(collector->encoder);
 	free(collector->name);
 	free(collector);
 }
@@ -333,26 +311,17 @@ void collector_add(
 	int64_t now_ms
 ) {
 	add(&collector->counters.records, n_records);
-	if (collector->ipfix != NULL)
-		ipfix_add(collector->ipfix, records, n_records, now_ms);
-	else
-		netflow9_add(collector->encoder, records, n_records, now_ms);
+	encoder_add(collector->encoder, records, n_records, now_ms);
 }
 
 void collector_set_sampling(struct collector *collector, uint32_t interval, uint8_t algorithm) {
-	if (collector->ipfix != NULL)
-		ipfix_set_sampling(collector->ipfix, interval, algorithm);
-	else
-		netflow9_set_sampling(collector->encoder, interval, algorithm);
+	encoder_set_sampling(collector->encoder, interval, algorithm);
 }
 
 void collector_flush(struct collector *collector, int64_t now_ms) {
 	int error = 0;
 
-	if (collector->ipfix != NULL)
-		ipfix_flush(collector->ipfix);
-	else
-		netflow9_flush(collector->encoder, now_ms);
+	encoder_flush(collector->encoder, now_ms);
 	// The answer to the last datagrams, which no further one may be there to bring.
 	getsockopt(collector->socket, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
 	if (error == ECONNREFUSED)

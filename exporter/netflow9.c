@@ -53,13 +53,13 @@ struct run {
 	uint8_t *at;          // of its next record
 	uint8_t *end;         // from where on make_room() is asked first
 
-	int64_t newest_ms_of[NETFLOW9_RUN_DATAGRAMS]; // LAST of all records of each
-	uint8_t out[NETFLOW9_RUN_BYTES];
+	int64_t newest_ms_of[EXPORT_RUN_DATAGRAMS]; // LAST of all records of each
+	uint8_t out[EXPORT_RUN_BYTES];
 };
 
 struct netflow9 {
 	struct netflow9_config config;
-	netflow9_send_fn send;
+	export_send_fn send;
 	void *arg;
 	uint16_t sampling_a_id, sampling_b_id;
 
@@ -94,14 +94,14 @@ static void run_init(struct run *run, struct field_template template, size_t dat
 	run->template = template;
 	run->full_records = (unsigned)((datagram_bytes - head_bytes) / template.record_bytes);
 	run->full_bytes = head_bytes + (size_t)run->full_records * template.record_bytes;
-	run->most_datagrams = (unsigned)(NETFLOW9_RUN_BYTES / run->full_bytes);
-	if (run->most_datagrams > NETFLOW9_RUN_DATAGRAMS)
-		run->most_datagrams = NETFLOW9_RUN_DATAGRAMS;
+	run->most_datagrams = (unsigned)(EXPORT_RUN_BYTES / run->full_bytes);
+	if (run->most_datagrams > EXPORT_RUN_DATAGRAMS)
+		run->most_datagrams = EXPORT_RUN_DATAGRAMS;
 	close_run(run);
 }
 
 struct netflow9 *
-netflow9_new(const struct netflow9_config *config, netflow9_send_fn send, void *arg) {
+netflow9_new(const struct netflow9_config *config, export_send_fn send, void *arg) {
 	if (config->source_id == 0 || config->datagram_bytes < NETFLOW9_MIN_DATAGRAM_BYTES
 	    || config->datagram_bytes > NETFLOW9_MAX_DATAGRAM_BYTES
 	    || config->template_interval_ms == 0 || config->template_packets == 0
@@ -269,7 +269,7 @@ static void send_run(
 	unsigned n_last,
 	unsigned n_others
 ) {
-	const struct netflow9_run done = {
+	const struct export_run done = {
 		.octets = run->out,
 		.datagram_bytes = run->full_bytes,
 		.last_bytes = last_bytes,
@@ -285,8 +285,8 @@ static void send_run(
 	close_run(run);
 	encoder->packets_since_templates += done.n_datagrams;
 	encoder->stats.datagrams += done.n_datagrams;
-	encoder->stats.octets += netflow9_run_bytes(&done);
-	encoder->stats.records += netflow9_run_records(&done);
+	encoder->stats.octets += export_run_bytes(&done);
+	encoder->stats.records += export_run_records(&done);
 	encoder->send(&done, encoder->arg);
 }
 

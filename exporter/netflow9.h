@@ -15,18 +15,16 @@
 
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "export_run.h"
 #include "flow_record.h"
 
 enum {
 	NETFLOW9_MAX_DATAGRAM_BYTES = 8952, // 9000-octet MTU
 	NETFLOW9_DEFAULT_DATAGRAM_BYTES = 1400,
 	NETFLOW9_MIN_DATAGRAM_BYTES = 512, // templates, options and one record fit
-	NETFLOW9_RUN_DATAGRAMS = 32,       // most of a run: more gain nothing; udp(7) allows 64
-	NETFLOW9_RUN_BYTES = 65507,        // and what one UDP send takes
 };
 
 struct netflow9_config {
@@ -45,47 +43,11 @@ struct netflow9_stats {
 	uint64_t templates; // template records, options templates among them
 };
 
-// Finished export packets in the order of their sequence, one behind the other. The last may be
-// shorter and hold fewer records, the others are alike.
-struct netflow9_run {
-	const uint8_t *octets;
-	size_t datagram_bytes; // of each but the last
-	size_t last_bytes;
-	unsigned n_datagrams;      // at least 1
-	unsigned datagram_records; // flow records in each but the last
-	unsigned last_records;
-};
-
-// The part of a run that is its datagrams `first` to `first + n - 1`. `n` > 0.
-static inline struct netflow9_run
-netflow9_run_part(const struct netflow9_run *run, unsigned first, unsigned n) {
-	bool to_end = first + n == run->n_datagrams;
-	return (struct netflow9_run){
-		.octets = run->octets + first * run->datagram_bytes,
-		.datagram_bytes = run->datagram_bytes,
-		.last_bytes = to_end ? run->last_bytes : run->datagram_bytes,
-		.n_datagrams = n,
-		.datagram_records = run->datagram_records,
-		.last_records = to_end ? run->last_records : run->datagram_records,
-	};
-}
-
-static inline size_t netflow9_run_bytes(const struct netflow9_run *run) {
-	return (run->n_datagrams - 1) * run->datagram_bytes + run->last_bytes;
-}
-
-static inline unsigned netflow9_run_records(const struct netflow9_run *run) {
-	return (run->n_datagrams - 1) * run->datagram_records + run->last_records;
-}
-
 struct netflow9;
-
-// Takes each run. The octets are the encoder's and are gone when the call returns.
-typedef void (*netflow9_send_fn)(const struct netflow9_run *run, void *arg);
 
 // NULL with errno EINVAL (config out of range) or ENOMEM.
 [[nodiscard]] struct netflow9 *
-netflow9_new(const struct netflow9_config *config, netflow9_send_fn send, void *arg);
+netflow9_new(const struct netflow9_config *config, export_send_fn send, void *arg);
 void netflow9_free(struct netflow9 *encoder);
 
 // Adds records to the export packets under construction; calls `send` when a run is full, or

@@ -202,13 +202,13 @@ static void times_of_ntp_are_ns_since_1970(void **state) {
 	assert_true(fixture->records[0].record.last_ns == NOW_S * NS_PER_S + NS_PER_S / 2);
 }
 
-static void receive(const struct netflow9_run *run, void *arg) {
+static void receive(const struct export_run *run, void *arg) {
 	struct fixture *fixture = arg;
 
 	for (unsigned i = 0; i < run->n_datagrams; i++) {
-		struct netflow9_run one = netflow9_run_part(run, i, 1);
+		struct export_run one = export_run_part(run, i, 1);
 		flow_decode_datagram(
-			fixture->decoder, &fixture->from, one.octets, netflow9_run_bytes(&one)
+			fixture->decoder, &fixture->from, one.octets, export_run_bytes(&one)
 		);
 	}
 }

@@ -68,26 +68,24 @@ static void receive_datagram(
 		fixture->checksum = (fixture->checksum ^ datagram[i]) * UINT64_C(0x100000001b3);
 }
 
-static void receive(const struct netflow9_run *run, void *arg) {
+static void receive(const struct export_run *run, void *arg) {
 	const uint8_t *at = run->octets;
 	unsigned n_records = 0;
 
-	assert_in_range(run->n_datagrams, 1, NETFLOW9_RUN_DATAGRAMS);
-	assert_true(netflow9_run_bytes(run) <= NETFLOW9_RUN_BYTES);
+	assert_in_range(run->n_datagrams, 1, EXPORT_RUN_DATAGRAMS);
+	assert_true(export_run_bytes(run) <= EXPORT_RUN_BYTES);
 	// UDP_SEGMENT wants no longer one behind the others.
 	assert_true(run->n_datagrams == 1 || run->last_bytes <= run->datagram_bytes);
 	for (unsigned i = 0; i < run->n_datagrams; i++) {
-		struct netflow9_run one = netflow9_run_part(run, i, 1);
+		struct export_run one = export_run_part(run, i, 1);
 		assert_ptr_equal(one.octets, at);
 		assert_int_equal(one.n_datagrams, 1);
-		receive_datagram(
-			arg, one.octets, netflow9_run_bytes(&one), netflow9_run_records(&one)
-		);
-		at += netflow9_run_bytes(&one);
-		n_records += netflow9_run_records(&one);
+		receive_datagram(arg, one.octets, export_run_bytes(&one), export_run_records(&one));
+		at += export_run_bytes(&one);
+		n_records += export_run_records(&one);
 	}
-	assert_int_equal(at - run->octets, netflow9_run_bytes(run));
-	assert_int_equal(n_records, netflow9_run_records(run));
+	assert_int_equal(at - run->octets, export_run_bytes(run));
+	assert_int_equal(n_records, export_run_records(run));
 }
 
 static void begin(struct fixture *fixture) {

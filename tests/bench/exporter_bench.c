@@ -91,19 +91,19 @@ static void open_sink(struct bench *bench) {
 	snprintf(bench->destination, sizeof(bench->destination), "127.0.0.1:%u", bench->sink.port);
 }
 
-static void count_only(const struct netflow9_run *run, void *arg) {
+static void count_only(const struct export_run *run, void *arg) {
 	struct bench *bench = arg;
-	bench->n_encoded += netflow9_run_records(run);
+	bench->n_encoded += export_run_records(run);
 }
 
-static void send_mmsg(const struct netflow9_run *run, void *arg) {
+static void send_mmsg(const struct export_run *run, void *arg) {
 	struct bench *bench = arg;
-	struct iovec parts[NETFLOW9_RUN_DATAGRAMS];
-	struct mmsghdr messages[NETFLOW9_RUN_DATAGRAMS];
+	struct iovec parts[EXPORT_RUN_DATAGRAMS];
+	struct mmsghdr messages[EXPORT_RUN_DATAGRAMS];
 
 	for (unsigned i = 0; i < run->n_datagrams; i++) {
-		struct netflow9_run one = netflow9_run_part(run, i, 1);
-		parts[i] = (struct iovec){(void *)one.octets, netflow9_run_bytes(&one)};
+		struct export_run one = export_run_part(run, i, 1);
+		parts[i] = (struct iovec){(void *)one.octets, export_run_bytes(&one)};
 		messages[i] = (struct mmsghdr){
 			.msg_hdr = {.msg_iov = &parts[i], .msg_iovlen = 1},
 		};
