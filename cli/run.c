@@ -19,6 +19,7 @@
 #include "packet_filter.h"
 #include "poller.h"
 #include "report.h"
+#include "run_http.h"
 #include "run_options.h"
 #include "sandbox.h"
 #include "sensor.h"
@@ -40,6 +41,7 @@ struct session {
 	struct sensor *sensor;
 	struct exporter *exporter;
 	struct live_server *live; // or NULL
+	struct run_http *http;    // or NULL
 	struct lateness lateness;
 	struct report report;
 	bool failed;
@@ -240,6 +242,32 @@ static bool open_live(struct session *session) {
 	return options->socket_default;
 }
 
+// Others may watch. In the usual place, which another weir may have, they cannot, and that is all.
+static bool open_http(struct session *session) {
+	const struct run_options *options = &session->options;
+	char error[HTTP_ERROR_BYTES];
+
+	if (options->http == NULL)
+		return true;
+	session->http = run_http_open(
+		options->http,
+		&(struct metrics_sources){
+			.sensor = session->sensor,
+			.sinks = &session->sinks,
+			.lateness = &session->lateness,
+			.sampling_interval = options->sampling.interval,
+		},
+		error
+	);
+	if (session->http != NULL)
+		return true;
+	if (options->http_default)
+		log_message(LOG_LEVEL_ERROR, error);
+	else
+		on_complaint(error, session);
+	return options->http_default;
+}
+
 // Gives up what is not needed any more, now that all is open and every thread runs.
 static bool enter_sandbox(struct session *session) {
 	const struct run_options *options = &session->options;
@@ -295,6 +323,7 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 			if (sensor_watch(session->sensor) == 0)
 				return false;
 			report_update(&session->report, session->sensor);
+			run_http_update(session->http);
 			continue;
 		}
 		if (sigtimedwait(signals, NULL, &(struct timespec){.tv_nsec = left_ns}) > 0)
@@ -320,11 +349,13 @@ static void finish(struct session *session) {
 	time_ns_t begun_ns = monotonic_ns();
 	struct ledger ledger;
 
+	run_http_set_state(session->http, RUN_STOPS);
 	hurry(session);
 	live_server_close(session->live);
 	sensor_stop(session->sensor);
 	exporter_join(session->exporter);
 	sinks_stop(&session->sinks);
+	run_http_close(session->http);
 	sensor_ledger(session->sensor, &ledger);
 	log_event(
 		LOG_LEVEL_NOTICE,
@@ -358,9 +389,10 @@ int command_run(int argc, char **argv) {
 	// Downstream first: whoever makes records finds someone to take them.
 	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
 		exclude_own_export(&session);
-		if (start(&session) && open_live(&session) && enter_sandbox(&session)
-		    && sinks_start(&session.sinks)) {
+		if (start(&session) && open_live(&session) && open_http(&session)
+		    && enter_sandbox(&session) && sinks_start(&session.sinks)) {
 			log_event(LOG_LEVEL_NOTICE, NULL, "metering; Ctrl-C or SIGTERM stops");
+			run_http_set_state(session.http, RUN_METERS);
 			if (!wait_for_end(&session, &signals))
 				on_complaint("no port is left", &session);
 		}

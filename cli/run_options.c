@@ -42,6 +42,7 @@ static const char help[] =
 	"      --source-id N           observation domain of the records  [1]\n"
 	"      --socket PATH           where 'weir query' asks for running flows, or none\n"
 	"                              [" LIVE_SOCKET "]\n"
+	"      --http [HOST:]PORT      /metrics, /healthz, /readyz, or none  [127.0.0.1:9480]\n"
 	"      --log-level LEVEL       error, warning, notice, info, debug  [info]\n"
 	"      --log-format FORMAT     text, json  [text; in the journal its fields]\n"
 	"      --user NAME             become this user once all is open  [weir, nobody]\n"
@@ -67,6 +68,7 @@ enum option_id {
 	OPT_CORES,
 	OPT_IDLE,
 	OPT_SOCKET,
+	OPT_HTTP,
 	OPT_LOG_LEVEL,
 	OPT_LOG_FORMAT,
 	OPT_USER,
@@ -91,6 +93,7 @@ static const struct option long_options[] = {
 	{"deduplicate", required_argument, NULL, OPT_DEDUPLICATE},
 	{"sample", required_argument, NULL, OPT_SAMPLE},
 	{"socket", required_argument, NULL, OPT_SOCKET},
+	{"http", required_argument, NULL, OPT_HTTP},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"user", required_argument, NULL, OPT_USER},
@@ -287,6 +290,10 @@ static int parse_option(struct run_options *options, int id, const char *arg) {
 		options->socket = strcmp(arg, "none") == 0 ? NULL : arg;
 		options->socket_default = false;
 		return 0;
+	case OPT_HTTP:
+		options->http = strcmp(arg, "none") == 0 ? NULL : arg;
+		options->http_default = false;
+		return 0;
 	case OPT_USER:
 		options->user = arg;
 		return 0;
@@ -311,6 +318,8 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 		.log_level = LOG_LEVEL_INFO,
 		.socket = LIVE_SOCKET,
 		.socket_default = true,
+		.http = "127.0.0.1:9480",
+		.http_default = true,
 	};
 	archive_options_init(&options->archive);
 	send_options_init(&options->send);

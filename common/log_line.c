@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "utf8.h"
+
 struct writer {
 	char *out;
 	size_t n;
@@ -39,37 +41,6 @@ put_format(struct writer *writer, const char *format, ...) {
 		put(writer, text, strnlen(text, sizeof(text)));
 }
 
-// How many octets the UTF-8 character at `text` has, 0 where there is none (RFC 3629 section 4).
-static size_t utf8_bytes(const unsigned char *text) {
-	static const struct {
-		unsigned char first, last;     // of the first octet
-		unsigned char second, largest; // of the second
-		size_t n;
-	} forms[] = {
-		{0x00, 0x7f, 0x00, 0x00, 1},
-		{0xc2, 0xdf, 0x80, 0xbf, 2},
-		{0xe0, 0xe0, 0xa0, 0xbf, 3},
-		{0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3},
-		{0xee, 0xef, 0x80, 0xbf, 3},
-		{0xf0, 0xf0, 0x90, 0xbf, 4},
-		{0xf1, 0xf3, 0x80, 0xbf, 4},
-		{0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (text[0] < forms[i].first || text[0] > forms[i].last)
-			continue;
-		if (forms[i].n > 1 && (text[1] < forms[i].second || text[1] > forms[i].largest))
-			return 0;
-		for (size_t j = 2; j < forms[i].n; j++)
-			if ((text[j] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].n;
-	}
-	return 0;
-}
-
 // C0, DEL, and C1, which some terminals obey too.
 static bool is_control(const unsigned char *text, size_t n) {
 	return (n == 1 && (text[0] < 0x20 || text[0] == 0x7f))
@@ -80,7 +51,7 @@ static void put_escaped(struct writer *writer, const char *string, enum escape e
 	const unsigned char *text = (const unsigned char *)string;
 
 	while (*text != '\0') {
-		size_t n = utf8_bytes(text);
+		size_t n = utf8_bytes((const char *)text);
 		if (escape == ESCAPE_JSON && n == 0)
 			put_format(writer, "\\ufffd");
 		else if (escape == ESCAPE_JSON && (*text == '"' || *text == '\\'))
