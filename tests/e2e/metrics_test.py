@@ -30,6 +30,7 @@ def get(line, path, *arguments, status="200"):
 
 class Scrape:
     def __init__(self, text):
+        self.families = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
         self.samples = {}
         for line in text.splitlines():
             if not line.startswith("#"):
@@ -49,9 +50,6 @@ class Scrape:
                 key = dict(labels)[label]
                 sums[key] = sums.get(key, 0) + value
         return sums
-
-    def families(self):
-        return {re.sub(r"_(bucket|sum|count)$", "", name) for name, _ in self.samples}
 
 
 def check_ledger(scrape, ledger):
@@ -84,9 +82,9 @@ def check_ledger(scrape, ledger):
 
 
 def used_names():
-    """Of metrics, by the rules and the dashboard."""
+    """Of metrics, by the rules, the dashboard and the page that explains them."""
     names = {}
-    for file in ("weir.rules.yml", "grafana-weir.json"):
+    for file in ("weir.rules.yml", "grafana-weir.json", "operate.md"):
         with open(os.path.join(DOCS, file), encoding="utf-8") as text:
             names[file] = set(re.findall(r"\b(?:weir|process)_[a-z_]+\b(?!\.|\()", text.read()))
             assert len(names[file]) > 8, names
@@ -141,8 +139,9 @@ def test_metrics_are_the_ledger_and_have_every_name_that_docs_use():
     scrape = Scrape(seen[-1])
     check_ledger(scrape, ledger)
     for file, names in used_names().items():
-        missing = {re.sub("_bucket$", "", name) for name in names} - scrape.families()
+        missing = {re.sub("_bucket$", "", name) for name in names} - scrape.families
         assert not missing, (file, missing)
+    assert scrape.families <= used_names()["operate.md"], scrape.families
     promtool("metrics", text=seen[-1].encode())
 
 
