@@ -29,6 +29,12 @@ def but_icmp(field):
                  "ICMP has type and code in their place")
 
 
+def overlaid_port(r):
+    if is_icmp(r):
+        return None
+    return r["dst_port"] if r["proto"] in (6, 17) else 0
+
+
 def scaled(field):
     return Known(WRONG, lambda r: r[field] * r["sampling"],
                  "multiplied by the sampling interval, where that is announced; equal where it is 1")
@@ -107,7 +113,9 @@ COLUMNS = [
                 {f: rounded_up(f) for f in ("start_ms", "end_ms")}, lambda facts: 0),
     # It counts no records of options, as RFC 7011 section 3.1 has it, and so misses one at the
     # first message behind each.
-    *columns_of(IPFIX, {}, {}, lambda facts: facts["after_options"]),
+    *columns_of(IPFIX, {"dst_port": Known(EQUAL, overlaid_port, "ICMP has type and code in its place; 0 "
+                                          "if the protocol is none of TCP, UDP and ICMP, where "
+                                          "element 32 is taken for it")}, {}, lambda facts: facts["after_options"]),
     Column("libfixbuf-tools", File, of_files, name="ipfixDump"),
 ]
 NODE = Column("node-netflowv9", V9, lambda cases, log, feeds: readers.node(feeds(V9)[0]))

@@ -28,6 +28,8 @@ class Replays:
     def __init__(self, cases):
         self.cases = cases
         self.truth = [r for case in cases for r in case.truth()]
+        # nfacctd reads a time of 0, of a capture that has none, as absent and puts its own.
+        self.without_time = {r["source_id"] for r in self.truth if r["start_ms"] == 0}
         self.feed = functools.cache(self.feed)
         for wire in {column.wire for column in columns if hasattr(column.wire, "scheme")}:
             self.feed(wire)
@@ -50,13 +52,16 @@ class Replays:
         return facts
 
     def compare(self, column):
+        left_out = self.without_time if column.package == "pmacct" else set()
+        truth = [r for r in self.truth if r["source_id"] not in left_out]
         got = collections.Counter(
-            tuple(r.get(f) for f in FIELDS) for r in self.results[column.name].result())
-        expected = collections.Counter(map(column.expected, self.truth))
-        document.add(column, self.truth, got, expected)
+            tuple(r.get(f) for f in FIELDS) for r in self.results[column.name].result()
+            if r.get("source_id") not in left_out)
+        expected = collections.Counter(map(column.expected, truth))
+        document.add(column, truth, got, expected)
         missing, surplus = (list(c.elements()) for c in (expected - got, got - expected))
         assert not missing and not surplus, "\n".join(
-            [f"{len(missing)} of {len(self.truth)} records are otherwise; in {column.name} so:"]
+            [f"{len(missing)} of {len(truth)} records are otherwise; in {column.name} so:"]
             + differences(missing, surplus))
         column.check(self.logs[column.name], self.facts(column.wire))
 
@@ -74,13 +79,13 @@ def after_options(datagrams):
 def differences(missing, surplus):
     """The first records that differ, each beside the one it resembles most."""
     lines = []
-    for wanted in missing[:5]:
+    for wanted in missing[:8]:
         near = max(surplus, key=lambda r: sum(a == b for a, b in zip(r, wanted)), default=None)
         if near is None:
             lines.append(f"lacks {dict(zip(FIELDS, wanted))}")
         else:
-            lines.append(", ".join(f"{f} {b!r} for {a!r}" for f, a, b in zip(FIELDS, wanted, near)
-                                   if a != b))
+            told = (f"{f} {b!r} for {a!r}" for f, a, b in zip(FIELDS, wanted, near) if a != b)
+            lines.append(f"{', '.join(told)} of {dict(zip(FIELDS, wanted))}")
     return lines or [f"has {dict(zip(FIELDS, r))}" for r in surplus[:5]]
 
 

@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 
@@ -122,12 +123,14 @@ def nfacctd_objects(pcap, n, folder):
             file.write(f"name={name} field_type={element} len={octets} semantics=u_int\n")
     with open(config, "w", encoding="utf-8") as file:
         file.write(
-            f"pcap_savefile: {pcap}\nplugins: print[p]\nprint_output[p]: json\n"
+            # It would end with the file, whether its plugin is ready by then or not.
+            f"pcap_savefile: {pcap}\npcap_savefile_wait: true\npcap_savefile_delay: 1\n"
+            "plugins: print[p]\nprint_output[p]: json\n"
             f"print_output_file[p]: {out}\nprint_refresh_time[p]: 1\n"
             # A busy machine spreads the records over several refreshes: each must add to the
             # file, and none may be lost between nfacctd's processes.
             "print_output_file_append[p]: true\nplugin_pipe_size[p]: 64000000\n"
-            "print_cache_entries[p]: 100003\ntimestamps_since_epoch: true\n"
+            "timestamps_since_epoch: true\n"
             f"aggregate_primitives: {primitives}\n"
             "aggregate[p]: src_host,dst_host,src_port,dst_port,proto,tos,tcpflags,in_iface,"
             "out_iface,vlan,src_mac,dst_mac,timestamp_start,timestamp_end,export_proto_seqno,"
@@ -136,14 +139,15 @@ def nfacctd_objects(pcap, n, folder):
     log = os.path.join(folder, "nfacctd.log")
     with open(log, "wb") as file:
         process = subprocess.Popen([need("nfacctd"), "-f", config], stdin=subprocess.DEVNULL,
-                                   stdout=file, stderr=file)
+                                   stdout=file, stderr=file, start_new_session=True)
     try:
         until(lambda: n_lines(out) >= n, "nfacctd's records")
     except AssertionError as late:
         with open(log, encoding="utf-8") as file:
             raise AssertionError(f"{late}: {n_lines(out)} of {n}\n{file.read()}")
     finally:
-        process.terminate()
+        # While it waits it does not hear SIGTERM. Its plugin is of its session.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait(20)
     with open(out, encoding="utf-8") as file:
         return [json.loads(line) for line in file if line.startswith("{")]

@@ -132,6 +132,8 @@ class File:
         for case in cases:
             archive = tempfile.mkdtemp(dir=folder)
             replay("--archive", archive, *case.arguments)
+            if not any(files for _, _, files in os.walk(archive)):
+                continue  # no record
             paths.append(os.path.join(folder, f"{case.source_id}.ipfix"))
             subprocess.run([tap.WEIR, "export", "--archive", archive, f"--to=ipfix:{paths[-1]}",
                             f"--source-id={case.source_id}", "--ledger=none"],
