@@ -7,7 +7,7 @@ import tempfile
 import readers
 from records import FIELDS, IPFIX, V9, File, is_icmp
 
-EQUAL, SECONDS, UNKNOWN, WRONG = "equal", "whole seconds", "not known", "wrong"
+EQUAL, SECONDS, SCALED, UNKNOWN = "equal", "whole seconds", "scaled", "not known"
 
 
 class Known:
@@ -36,8 +36,8 @@ def overlaid_port(r):
 
 
 def scaled(field):
-    return Known(WRONG, lambda r: r[field] * r["sampling"],
-                 "multiplied by the sampling interval, where that is announced; equal where it is 1")
+    return Known(SCALED, lambda r: r[field] * r["sampling"],
+                 "multiplies by the sampling interval that is announced; equal where it is 1")
 
 
 def rounded_up(field):

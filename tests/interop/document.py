@@ -15,7 +15,8 @@ holds for each of the {n} records.
 - *equal*: in every record, times to the millisecond.
 - *not known*: the collector does not store or show it.
 - *whole seconds*: coarser than what it was sent.
-- *wrong*: in this version it says something else.
+- *scaled*: an estimate of what was before sampling.
+- *DIFFERS*: anything else. There is none, or the suite has failed.
 
 The letters lead to what the collector does.
 """
