@@ -64,9 +64,10 @@ def of_nfdump(r):
         "src_addr": addr(r.get("src4_addr") or r["src6_addr"]),
         "dst_addr": addr(r.get("dst4_addr") or r["dst6_addr"]), "proto": r["proto"],
         "tcp_flags": sum(0x80 >> i for i, c in enumerate(flags) if c != "."),
-        "tos": r["src_tos"], "packets": r["in_packets"], "bytes": r["in_bytes"],
-        "direction": r["direction"], "in_if": r["input_snmp"], "out_if": r["output_snmp"],
-        "vlan": r["src_vlan"], "src_mac": r["in_src_mac"], "dst_mac": r["in_dst_mac"],
+        "tos": r.get("src_tos"), "packets": r["in_packets"], "bytes": r["in_bytes"],
+        "direction": r.get("direction"), "in_if": r.get("input_snmp"),
+        "out_if": r.get("output_snmp"), "vlan": r.get("src_vlan"), "src_mac": r.get("in_src_mac"),
+        "dst_mac": r.get("in_dst_mac"),
     } | times_of(ms_of_text(r["first"]), ms_of_text(r["last"]))
     if "icmp_type" in r:
         return got | {"icmp_type": r["icmp_type"], "icmp_code": r["icmp_code"]}
