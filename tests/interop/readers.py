@@ -145,7 +145,7 @@ def nfacctd_objects(pcap, n, folder):
         until(lambda: n_lines(out) >= n, "nfacctd's records")
     except AssertionError as late:
         with open(log, encoding="utf-8") as file:
-            raise AssertionError(f"{late}: {n_lines(out)} of {n}\n{file.read()}")
+            raise AssertionError(f"{file.read()}\n{late}: {n_lines(out)} of {n}")
     finally:
         # While it waits it does not hear SIGTERM. Its plugin is of its session.
         os.killpg(process.pid, signal.SIGKILL)
