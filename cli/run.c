@@ -23,12 +23,9 @@
 #include "sensor.h"
 #include "sinks.h"
 
-enum {
-	FLUSH_S = 2,                   // to export what the cache holds at the end
-	LEAST_RECORDS_A_DATAGRAM = 12, // of IPv6; of IPv4 some 24
-};
-
 #define WATCH_EVERY_NS (1 * NS_PER_S)
+// For what the cache holds at the end; the stop is to be over within 5 s.
+#define FLUSH_NS (4 * NS_PER_S)
 // Beside the flow caches: rings, buffers and libraries.
 #define OTHER_MEMORY_BYTES (UINT64_C(128) << 20)
 
@@ -81,12 +78,13 @@ static bool open_sinks(struct session *session) {
 		&(struct sinks_config){
 			.collectors = options->send.collectors,
 			.n_collectors = options->send.n_collectors,
-			.netflow9 = send_options_netflow9(
+			.encoder = send_options_encoder(
 				&options->send,
 				options->sampling.interval,
 				options->sampling.algorithm
 			),
-			.datagrams_per_s = options->send.datagrams_per_s,
+			.rate = options->send.rate,
+			.distribution = options->send.distribution,
 			.print = options->print,
 			.archive = &options->archive,
 			.owner = owner,
@@ -177,9 +175,10 @@ static bool make_sensor(struct session *session) {
 static void exclude_own_export(struct session *session) {
 	struct own_export own = {0};
 
-	for (unsigned i = 0; i < session->sinks.n_collectors; i++) {
+	for (unsigned i = 0; i < session->sinks.n_destinations; i++) {
 		struct sockaddr_storage source, destination;
-		const struct collector *collector = session->sinks.collectors[i];
+		const struct collector *collector =
+			destination_collector(session->sinks.destinations[i]);
 		int rc = collector_addresses(collector, &source, &destination);
 		if (rc == 0)
 			rc = own_export_add(&own, &source, &destination);
@@ -195,8 +194,9 @@ static bool start(struct session *session) {
 	session->exporter = exporter_start(&(struct exporter_config){
 		.rings = sensor_rings(session->sensor),
 		.n_rings = session->options.n_workers,
-		.collectors = session->sinks.collectors,
-		.n_collectors = session->sinks.n_collectors,
+		.destinations = session->sinks.destinations,
+		.n_destinations = session->sinks.n_destinations,
+		.distribution = session->options.send.distribution,
 		.archive = session->sinks.archive,
 		.print = session->sinks.print,
 		.sampling_rate = session->options.sampling.interval,
@@ -299,17 +299,11 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 }
 
 // At the pace of a run the flows of a large cache would take long to leave: 8 million some 20 s.
-// The stop is to be over within 5 s.
 static void hurry(struct session *session) {
 	struct ledger ledger;
-	uint32_t rate = session->options.send.datagrams_per_s;
 
 	sensor_ledger(session->sensor, &ledger);
-	uint64_t needed = ledger.cached_flows / LEAST_RECORDS_A_DATAGRAM / FLUSH_S;
-	if (rate == 0 || needed <= rate)
-		return;
-	for (unsigned i = 0; i < session->sinks.n_collectors; i++)
-		collector_set_rate(session->sinks.collectors[i], (uint32_t)needed);
+	sinks_hurry(&session->sinks, ledger.cached_flows, FLUSH_NS);
 }
 
 static void finish(struct session *session) {

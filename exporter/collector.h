@@ -1,10 +1,11 @@
-// Collector: one destination of export packets. Its own connected UDP socket, sequence,
-// template timer and pacing; nothing it does delays or disturbs another destination.
+// Collector: one destination of export messages. A connected UDP socket of its own, or a session
+// over TCP or TLS (stream.h); its encoder, and so its sequence and template timer; its pacing.
 //
-// Errors of the network are counted by kind and never fatal: every record ends as sent
-// (handed to the kernel) or lost for a named reason.
+// Errors of the network are counted by kind, told when they begin and end, and never fatal: every
+// record ends as sent (handed to the kernel) or lost for a named reason.
 //
-// Threads: one at a time, but collector_stats() and collector_set_rate() may be called from any.
+// Threads: one at a time, but collector_stats(), collector_hurry() and collector_abort() may be
+// called from any. Time: the monotonic clock for pacing and waits; messages have the caller's.
 
 #pragma once
 
@@ -12,21 +13,28 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "encoder.h"
 #include "flow_record.h"
-#include "netflow9.h"
+#include "pacer.h"
 
 #define COLLECTOR_ERROR_BYTES 512
 
 struct collector;
 
 struct collector_config {
-	// "HOST:PORT", "[IPv6]:PORT"; names are resolved. Behind "ipfix://" IPFIX goes there, else
-	// NetFlow v9, which "netflow9://" says too.
+	// "[SCHEME://]HOST:PORT", "[IPv6]:PORT"; names are resolved. The scheme says what is
+	// spoken: netflow9, which is also what is spoken without one, ipfix, netflow5.
 	const char *destination;
-	struct netflow9_config netflow9; // and of IPFIX; datagram_bytes 0 = 1400, over IPv6 1232
-	uint32_t datagrams_per_s;        // pacing; 0 = as fast as the socket takes them
-	bool wait;            // replay: wait while the socket is full; live: count the loss
+	// The protocol is the scheme's; datagram_bytes 0 = 1400, over IPv6 1232.
+	struct encoder_config encoder;
+	struct pacer_rate rate;
+	bool wait; // while the socket is full; else its records are lost at once
+	bool live; // a lasting failure makes the socket anew, under the name's address of then
 	bool no_segmentation; // each datagram in a call of its own, as where UDP_SEGMENT is unknown
+	// Called with one line for what begins and ends to go wrong, by the sending thread. Or
+	// NULL.
+	void (*on_message)(const char *message, bool bad, void *arg);
+	void *arg;
 };
 
 struct collector_stats {
@@ -36,9 +44,12 @@ struct collector_stats {
 	uint64_t lost_refused;     // records lost: nobody listens there (ECONNREFUSED), seen twice
 	uint64_t lost_unreachable; // records lost: no route, host or network unreachable
 	uint64_t lost_other;       // records lost: any other error of the socket
+	uint64_t lost_stopped;     // records lost: after collector_abort()
+	uint64_t lost_untold;      // records lost: the protocol has no words for them
 	uint64_t datagrams_sent;
 	uint64_t octets_sent;
 	uint64_t refusals; // ICMP port unreachable seen: an earlier datagram went nowhere
+	uint64_t reopened; // sockets made anew after a lasting failure
 };
 
 // Resolves, opens, connects. NULL on error, with one line in `error`
@@ -57,7 +68,7 @@ void collector_add(
 	int64_t now_ms
 );
 
-// The records that follow are of another sampling (netflow9.h); those before are sent.
+// The records that follow are of another sampling (encoder.h); those before are sent.
 void collector_set_sampling(struct collector *collector, uint32_t interval, uint8_t algorithm);
 
 // Sends everything.
@@ -73,7 +84,11 @@ const char *collector_name(const struct collector *collector);
 	struct sockaddr_storage *destination
 );
 
-// Another rate of pacing from here on; 0 = as fast as the socket takes them. Any thread.
-void collector_set_rate(struct collector *collector, uint32_t datagrams_per_s);
+// From here on at least so many records a second leave, if the pacing let fewer. Any thread.
+void collector_hurry(struct collector *collector, uint64_t records_per_s);
+
+// From here on nothing waits: what is under way is sent if that needs no waiting, and what comes
+// after is lost. Any thread; for good.
+void collector_abort(struct collector *collector);
 
 void collector_stats(const struct collector *collector, struct collector_stats *stats);

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +49,28 @@ static const char *split(const char *destination, char *host, const char **port)
 	return NULL;
 }
 
-// A connected socket for one of the addresses of `found`, the first that works.
-static int connect_any(const struct addrinfo *found, int *family) {
+// Binds to the port of `named`, for whoever keeps apart exporters by their ports. Best effort: its
+// family may be another, and another socket may have the port.
+static void bind_like(int fd, const struct sockaddr_storage *named) {
+	struct sockaddr_storage any = {.ss_family = named->ss_family};
+
+	if (named->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&any)->sin6_port =
+			((const struct sockaddr_in6 *)named)->sin6_port;
+	else
+		((struct sockaddr_in *)&any)->sin_port =
+			((const struct sockaddr_in *)named)->sin_port;
+	// This socket and the one that it replaces have the port for a moment. Else no two have:
+	// the kernel would give it to two that both allow it.
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	(void)bind(fd, (struct sockaddr *)&any, sizeof(any));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){0}, sizeof(int));
+}
+
+// A connected socket for one of the addresses of `found`, the first that works. With the source
+// port of `named`, if that is not NULL.
+static int
+connect_any(const struct addrinfo *found, const struct sockaddr_storage *named, int *family) {
 	int error = EADDRNOTAVAIL;
 
 	for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
@@ -61,6 +83,8 @@ static int connect_any(const struct addrinfo *found, int *family) {
 		}
 		// Best effort: the kernel may cap it.
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
+		if (named != NULL)
+			bind_like(fd, named);
 		if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
 			*family = at->ai_family;
 			return fd;
@@ -71,7 +95,8 @@ static int connect_any(const struct addrinfo *found, int *family) {
 	return -error;
 }
 
-int collector_socket_open(const char *destination, int *family, char *error) {
+static int
+open_like(const char *destination, const struct sockaddr_storage *named, int *family, char *error) {
 	const struct addrinfo hints = {
 		.ai_socktype = SOCK_DGRAM,
 		.ai_flags = AI_NUMERICSERV,
@@ -103,7 +128,7 @@ int collector_socket_open(const char *destination, int *family, char *error) {
 		);
 		return -EHOSTUNREACH;
 	}
-	rc = connect_any(found, family);
+	rc = connect_any(found, named, family);
 	freeaddrinfo(found);
 	if (rc < 0)
 		snprintf(
@@ -115,4 +140,24 @@ int collector_socket_open(const char *destination, int *family, char *error) {
 			strerror(-rc)
 		);
 	return rc;
+}
+
+int collector_socket_open(const char *destination, int *family, char *error) {
+	return open_like(destination, NULL, family, error);
+}
+
+int collector_socket_renew(const char *destination, int *socket, int *family, char *error) {
+	struct sockaddr_storage named;
+	socklen_t bytes = sizeof(named);
+	int new_family;
+
+	bool has_name = getsockname(*socket, (struct sockaddr *)&named, &bytes) == 0;
+	setsockopt(*socket, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	int fd = open_like(destination, has_name ? &named : NULL, &new_family, error);
+	if (fd < 0)
+		return fd;
+	close(*socket);
+	*socket = fd;
+	*family = new_family;
+	return 0;
 }

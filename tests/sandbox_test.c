@@ -359,26 +359,29 @@ static void exporting_child(void) {
 	char error[COLLECTOR_ERROR_BYTES];
 	struct sandbox_state state;
 	struct ring *ring = ring_new(64, sizeof(struct flow_record));
-	struct collector *collector = collector_open(
-		&(struct collector_config){
-			.destination = destination,
-			.netflow9 =
+	struct destination *to = destination_open(
+		&(struct destination_config){
+			.collector =
 				{
-					.source_id = 1,
-					.template_interval_ms = 30000,
-					.template_packets = 100,
-					.sampling_interval = 1,
+					.destination = destination,
+					.encoder =
+						{
+							.source_id = 1,
+							.template_interval_ms = 30000,
+							.template_packets = 100,
+							.sampling_interval = 1,
+						},
+					.rate = {100, PACER_DATAGRAMS},
 				},
-			.datagrams_per_s = 100,
 		},
 		error
 	);
-	MUST(ring != NULL && collector != NULL);
+	MUST(ring != NULL && to != NULL);
 	struct exporter *exporter = exporter_start(&(struct exporter_config){
 		.rings = &ring,
 		.n_rings = 1,
-		.collectors = &collector,
-		.n_collectors = 1,
+		.destinations = &to,
+		.n_destinations = 1,
 		.sampling_rate = 1,
 	});
 	MUST(exporter != NULL);
@@ -397,10 +400,12 @@ static void exporting_child(void) {
 	ring_push(ring);
 	ring_publish(ring);
 	exporter_join(exporter);
-	struct collector_stats stats;
-	collector_stats(collector, &stats);
-	MUST(stats.records == 50 && stats.records_sent == 50 && stats.datagrams_sent >= 2);
-	collector_close(collector);
+	destination_stop(to);
+	struct destination_stats stats;
+	destination_stats(to, &stats);
+	MUST(stats.records == 50 && stats.collector.records_sent == 50);
+	MUST(stats.collector.datagrams_sent >= 2);
+	destination_close(to);
 	ring_free(ring);
 }
 

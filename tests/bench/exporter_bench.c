@@ -133,7 +133,7 @@ open_collector(const struct bench *bench, const struct netflow9_config *netflow9
 	struct collector *collector = collector_open(
 		&(struct collector_config){
 			.destination = bench->destination,
-			.netflow9 = *netflow9,
+			.encoder = *netflow9,
 			.wait = true,
 			.no_segmentation = !segment,
 		},
