@@ -57,7 +57,6 @@ int record_sink_open(struct record_sink *sink, int buffer_bytes) {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t bytes = sizeof(address);
-	pthread_t thread;
 
 	sink->socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sink->socket < 0 || bind(sink->socket, (struct sockaddr *)&address, bytes) != 0
@@ -66,5 +65,5 @@ int record_sink_open(struct record_sink *sink, int buffer_bytes) {
 		       != 0)
 		return -errno;
 	sink->port = ntohs(address.sin_port);
-	return -pthread_create(&thread, NULL, run, sink);
+	return -pthread_create(&sink->thread, NULL, run, sink);
 }

@@ -6,12 +6,14 @@
 
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 struct record_sink {
 	int socket;
 	unsigned port; // on 127.0.0.1
+	pthread_t thread;
 	atomic_ullong datagrams;
 	atomic_ullong records; // Count of their headers, without templates and options
 };
