@@ -60,6 +60,13 @@ static void on_complaint(const char *message, void *arg) {
 	complain(arg, message);
 }
 
+// From a thread of a sink's.
+static void on_message(const char *message, bool bad, void *arg) {
+	(void)bad;
+	(void)arg;
+	fprintf(stderr, "weir export: %s\n", message);
+}
+
 static bool is_outside(const struct export_options *options, const struct archive_file *file) {
 	// What a file holds ended before it was closed, and may have ended long before it was
 	// begun; so only what was begun after the time asked for cannot matter.
@@ -138,12 +145,14 @@ static bool open_sinks(struct session *session) {
 			       .collectors = options->send.collectors,
 			       .n_collectors = options->send.n_collectors,
 			       .encoder = send_options_encoder(&options->send, 1, 0),
+			       .tls = options->send.tls,
 			       .rate = options->send.rate,
 			       .distribution = options->send.distribution,
 			       .wait = true,
 			       .print = options->print,
 			       .print_to = session->print_to,
 			       .print_name = options->print_file,
+			       .on_message = on_message,
 			       .on_complaint = on_complaint,
 			       .arg = session,
 		       }

@@ -72,6 +72,7 @@ static bool open_sinks(struct session *session) {
 				options->sampling.interval,
 				options->sampling.algorithm
 			),
+			.tls = options->send.tls,
 			.rate = options->send.rate,
 			.distribution = options->send.distribution,
 			.wait = true,

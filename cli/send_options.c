@@ -91,6 +91,18 @@ int send_options_take(struct send_options *options, int id, const char *arg) {
 		if (rc >= 0)
 			options->distribution = DISTRIBUTE_MIRROR + (enum distribution)rc;
 		return rc;
+	case OPT_TLS_CA:
+		options->tls.ca_file = arg;
+		return 0;
+	case OPT_TLS_CERT:
+		options->tls.cert_file = arg;
+		return 0;
+	case OPT_TLS_KEY:
+		options->tls.key_file = arg;
+		return 0;
+	case OPT_TLS_NAME:
+		options->tls.server_name = arg;
+		return 0;
 	case OPT_DATAGRAM_SIZE:
 		rc = options_whole(
 			"datagram-size",

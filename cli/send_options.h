@@ -13,6 +13,7 @@ struct send_options {
 	unsigned n_collectors;
 	time_ns_t template_interval_ns;
 	uint32_t source_id;
+	struct collector_tls tls;
 	struct pacer_rate rate;
 	enum distribution distribution;
 	uint16_t datagram_bytes; // 0 = the collector's default
@@ -25,6 +26,10 @@ enum send_option_id {
 	OPT_LEDGER = 2048,
 	OPT_RATE,
 	OPT_DISTRIBUTE,
+	OPT_TLS_CA,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
+	OPT_TLS_NAME,
 	OPT_DATAGRAM_SIZE,
 	OPT_TEMPLATE_INTERVAL,
 	OPT_SOURCE_ID,
@@ -37,6 +42,10 @@ enum send_option_id {
 	{"ledger", required_argument, NULL, OPT_LEDGER}, \
 	{"rate", required_argument, NULL, OPT_RATE}, \
 	{"distribute", required_argument, NULL, OPT_DISTRIBUTE}, \
+	{"tls-ca", required_argument, NULL, OPT_TLS_CA}, \
+	{"tls-cert", required_argument, NULL, OPT_TLS_CERT}, \
+	{"tls-key", required_argument, NULL, OPT_TLS_KEY}, \
+	{"tls-name", required_argument, NULL, OPT_TLS_NAME}, \
 	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE}, \
 	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL}, \
 	{"source-id", required_argument, NULL, OPT_SOURCE_ID}

@@ -69,7 +69,6 @@ void sinks_stop(struct sinks *sinks) {
 	archive_stop(sinks->archive);
 }
 
-// What troubles a collector of a replay stands in its report: that is not long in coming.
 static bool open_destination(struct sinks *sinks, const char *name) {
 	const struct sinks_config *config = &sinks->config;
 	char error[COLLECTOR_ERROR_BYTES];
@@ -79,8 +78,9 @@ static bool open_destination(struct sinks *sinks, const char *name) {
 				{
 					.destination = name,
 					.encoder = config->encoder,
+					.tls = config->tls,
 					.rate = config->rate,
-					.on_message = config->wait ? NULL : config->on_message,
+					.on_message = config->on_message,
 					.arg = config->arg,
 				},
 			.live = !config->wait,
@@ -96,8 +96,27 @@ static bool open_destination(struct sinks *sinks, const char *name) {
 	return true;
 }
 
+// Whether what was said of TLS has a meaning.
+static bool tls_is_used(const struct sinks *sinks) {
+	const struct sinks_config *config = &sinks->config;
+	const struct collector_tls *tls = &config->tls;
+
+	if (tls->ca_file == NULL && tls->cert_file == NULL && tls->key_file == NULL
+	    && tls->server_name == NULL)
+		return true;
+	for (unsigned i = 0; i < config->n_collectors; i++)
+		if (strncmp(config->collectors[i], "ipfix+tls://", 12) == 0)
+			return true;
+	complain(
+		sinks, "--tls-ca, -cert, -key and -name are for --collector ipfix+tls://HOST:PORT"
+	);
+	return false;
+}
+
 bool sinks_open(struct sinks *sinks, const struct sinks_config *config) {
 	*sinks = (struct sinks){.config = *config};
+	if (!tls_is_used(sinks))
+		return false;
 	for (unsigned i = 0; i < config->n_collectors; i++)
 		if (!open_destination(sinks, config->collectors[i]))
 			return false;
@@ -143,6 +162,7 @@ static void count_destination(
 	ledger_sink_add_loss(sink, "socket_full", stats.collector.lost_full);
 	ledger_sink_add_loss(sink, "refused", stats.collector.lost_refused);
 	ledger_sink_add_loss(sink, "unreachable", stats.collector.lost_unreachable);
+	ledger_sink_add_loss(sink, "session_lost", stats.collector.lost_session);
 	ledger_sink_add_loss(sink, "untold", stats.collector.lost_untold);
 	ledger_sink_add_loss(sink, "stopped", stats.lost_stopped);
 	ledger_sink_add_loss(sink, "other", stats.collector.lost_other);
@@ -192,7 +212,18 @@ static void report_destination(
 
 	destination_stats(destination, &stats);
 	uint64_t lost = stats.records - stats.collector.records_sent;
-	if (stats.collector.refusals > 0)
+	if (stats.collector.gave_up)
+		complain(
+			sinks,
+			"collector %s: given up, no session came about (%s); %llu of %llu records "
+			"lost: start it before the %s",
+			name,
+			collector_cause(destination_collector(destination)),
+			(unsigned long long)lost,
+			(unsigned long long)stats.records,
+			ended
+		);
+	else if (stats.collector.refusals > 0)
 		complain(
 			sinks,
 			"collector %s: nobody listens there (refused %llu times); start it before "

@@ -27,6 +27,7 @@ struct sinks_config {
 	const char *const *collectors;
 	unsigned n_collectors;
 	struct encoder_config encoder;
+	struct collector_tls tls;
 	struct pacer_rate rate;
 	enum distribution distribution;
 	bool wait; // for sinks that are behind; else they lose records

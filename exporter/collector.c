@@ -12,10 +12,11 @@
 #include "clock.h"
 #include "collector_internal.h"
 #include "collector_socket.h"
-#include "netflow9.h"
 
 enum {
+	DATAGRAM_BYTES = 1400,
 	IPV6_DATAGRAM_BYTES = 1232, // 1280, the least MTU of IPv6, without the headers
+	STREAM_MESSAGE_BYTES = 8192,
 	// By which rates in other units are compared with records.
 	DATAGRAM_RECORDS = 12, // of IPv6, in a datagram that is as short
 	RECORD_BITS = 100 * 8,
@@ -113,6 +114,8 @@ static void send_run(const struct export_run *run, void *arg) {
 			collector_count(
 				&collector->counters.lost_stopped, export_run_records(&part)
 			);
+		else if (collector->stream != NULL)
+			collector_messages(collector, &part);
 		else
 			collector_datagrams(collector, &part);
 	}
@@ -122,23 +125,26 @@ static void send_run(const struct export_run *run, void *arg) {
 static const struct scheme {
 	const char *name;
 	enum encoder_protocol protocol;
+	bool stream, tls;
 } schemes[] = {
-	{"netflow9", ENCODER_NETFLOW9},
-	{"ipfix", ENCODER_IPFIX},
-	{"netflow5", ENCODER_NETFLOW5},
+	{"netflow9", ENCODER_NETFLOW9, false, false},
+	{"netflow5", ENCODER_NETFLOW5, false, false},
+	{"ipfix", ENCODER_IPFIX, false, false},
+	{"ipfix+tcp", ENCODER_IPFIX, true, false},
+	{"ipfix+tls", ENCODER_IPFIX, true, true},
 };
 
 // The address in `destination`, NULL where its scheme is another.
-static const char *behind_scheme(const char *destination, enum encoder_protocol *protocol) {
+static const char *behind_scheme(const char *destination, const struct scheme **scheme) {
 	const char *at = strstr(destination, "://");
 
-	*protocol = ENCODER_NETFLOW9;
+	*scheme = &schemes[0];
 	if (at == NULL)
 		return destination;
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
 		if (strlen(schemes[i].name) == (size_t)(at - destination)
 		    && strncmp(destination, schemes[i].name, (size_t)(at - destination)) == 0) {
-			*protocol = schemes[i].protocol;
+			*scheme = &schemes[i];
 			return at + 3;
 		}
 	return NULL;
@@ -148,19 +154,9 @@ static void complain(const struct collector_config *config, char *error, const c
 	snprintf(error, COLLECTOR_ERROR_BYTES, "collector %s: %s", config->destination, wrong);
 }
 
-// Returns whether it could.
 static bool open_socket(struct collector *collector, char *error) {
 	struct encoder_config *encoder = &collector->config.encoder;
 
-	collector->address = behind_scheme(collector->name, &encoder->protocol);
-	if (collector->address == NULL) {
-		complain(
-			&collector->config,
-			error,
-			"weir speaks netflow9://, ipfix:// and netflow5://, over UDP"
-		);
-		return false;
-	}
 	collector->socket = collector_socket_open(collector->address, &collector->family, error);
 	if (collector->socket < 0)
 		return false;
@@ -170,10 +166,51 @@ static bool open_socket(struct collector *collector, char *error) {
 		&& setsockopt(collector->socket, IPPROTO_UDP, UDP_SEGMENT, &(int){0}, sizeof(int))
 			   == 0;
 	if (encoder->datagram_bytes == 0)
-		encoder->datagram_bytes = collector->family == AF_INET6
-						  ? IPV6_DATAGRAM_BYTES
-						  : NETFLOW9_DEFAULT_DATAGRAM_BYTES;
+		encoder->datagram_bytes =
+			collector->family == AF_INET6 ? IPV6_DATAGRAM_BYTES : DATAGRAM_BYTES;
 	return true;
+}
+
+static bool open_stream(struct collector *collector, bool tls, char *error) {
+	struct encoder_config *encoder = &collector->config.encoder;
+
+	if (encoder->datagram_bytes == 0)
+		encoder->datagram_bytes = STREAM_MESSAGE_BYTES;
+	encoder->template_interval_ms = 0;
+	encoder->template_packets = 0;
+	return collector_stream_open(collector, tls, error);
+}
+
+// Returns whether it could.
+static bool open_transport(struct collector *collector, char *error) {
+	const struct scheme *scheme;
+
+	collector->address = behind_scheme(collector->name, &scheme);
+	if (collector->address == NULL) {
+		complain(
+			&collector->config,
+			error,
+			"weir speaks netflow9://, ipfix:// and netflow5:// over UDP, ipfix+tcp:// "
+			"and ipfix+tls://"
+		);
+		return false;
+	}
+	collector->config.encoder.protocol = scheme->protocol;
+	return scheme->stream ? open_stream(collector, scheme->tls, error)
+			      : open_socket(collector, error);
+}
+
+struct encoder *collector_new_encoder(struct collector *collector) {
+	struct encoder *encoder = encoder_new(&collector->config.encoder, send_run, collector);
+
+	if (encoder == NULL)
+		return NULL;
+	if (collector->interval > 0)
+		encoder_set_sampling(encoder, collector->interval, collector->algorithm);
+	if (collector->n_interfaces > 0)
+		encoder_set_interfaces(encoder, collector->interfaces, collector->n_interfaces);
+	encoder_set_counts(encoder, &collector->counts);
+	return encoder;
 }
 
 struct collector *collector_open(const struct collector_config *config, char *error) {
@@ -197,11 +234,14 @@ struct collector *collector_open(const struct collector_config *config, char *er
 		.on_message = config->on_message,
 		.arg = config->arg,
 	};
-	if (!open_socket(collector, error)) {
+	if (!open_transport(collector, error)) {
 		collector_close(collector);
 		return NULL;
 	}
-	collector->encoder = encoder_new(&collector->config.encoder, send_run, collector);
+	// A replay is over soon, and then says what it lost.
+	if (!config->live && collector->stream == NULL)
+		collector->troubles.on_message = NULL;
+	collector->encoder = collector_new_encoder(collector);
 	if (collector->encoder == NULL) {
 		complain(config, error, strerror(errno));
 		collector_close(collector);
@@ -216,6 +256,7 @@ void collector_close(struct collector *collector) {
 	if (collector->socket >= 0)
 		close(collector->socket);
 	encoder_free(collector->encoder);
+	stream_close(collector->stream);
 	free(collector->name);
 	free(collector);
 }
@@ -237,17 +278,48 @@ void collector_add(
 ) {
 	collector_count(&collector->counters.records, n_records);
 	encoder_add(collector->encoder, records, n_records, now_ms);
+	if (collector->broken)
+		encoder_flush(collector->encoder, now_ms);
 	if (collector->config.encoder.protocol == ENCODER_NETFLOW5)
 		count_untold(collector);
 }
 
 void collector_set_sampling(struct collector *collector, uint32_t interval, uint8_t algorithm) {
+	collector->interval = interval;
+	collector->algorithm = algorithm;
 	encoder_set_sampling(collector->encoder, interval, algorithm);
+}
+
+void collector_set_interfaces(
+	struct collector *collector, const struct export_interface *interfaces, size_t n
+) {
+	collector->n_interfaces = n < EXPORT_MOST_INTERFACES ? n : EXPORT_MOST_INTERFACES;
+	memcpy(collector->interfaces, interfaces, collector->n_interfaces * sizeof(*interfaces));
+	encoder_set_interfaces(collector->encoder, collector->interfaces, collector->n_interfaces);
+}
+
+void collector_set_counts(struct collector *collector, const struct export_counts *counts) {
+	collector->counts = *counts;
+	encoder_set_counts(collector->encoder, counts);
+}
+
+bool collector_ready(struct collector *collector, int timeout_ms) {
+	return collector->stream == NULL || collector_stream_ready(collector, timeout_ms);
+}
+
+bool collector_has_sessions(const struct collector *collector) {
+	return collector->stream != NULL;
+}
+
+bool collector_needs_names(const struct collector *collector) {
+	return collector->stream != NULL ? stream_needs_names(collector->stream)
+					 : collector_socket_has_name(collector->address);
 }
 
 void collector_flush(struct collector *collector, int64_t now_ms) {
 	encoder_flush(collector->encoder, now_ms);
-	collector_look_for_refusal(collector);
+	if (collector->stream == NULL)
+		collector_look_for_refusal(collector);
 }
 
 const char *collector_name(const struct collector *collector) {
@@ -259,6 +331,8 @@ int collector_addresses(
 	struct sockaddr_storage *source,
 	struct sockaddr_storage *destination
 ) {
+	if (collector->stream != NULL)
+		return -ENOTCONN;
 	socklen_t source_bytes = sizeof(*source), destination_bytes = sizeof(*destination);
 
 	if (getsockname(collector->socket, (struct sockaddr *)source, &source_bytes) < 0
@@ -268,12 +342,18 @@ int collector_addresses(
 	return 0;
 }
 
+const char *collector_cause(const struct collector *collector) {
+	return collector->stream != NULL ? stream_error(collector->stream) : "";
+}
+
 void collector_hurry(struct collector *collector, uint64_t records_a_second) {
 	atomic_store_explicit(&collector->hurry, records_a_second, memory_order_relaxed);
 }
 
 void collector_abort(struct collector *collector) {
 	atomic_store_explicit(&collector->aborted, true, memory_order_relaxed);
+	if (collector->stream != NULL)
+		stream_abort(collector->stream);
 }
 
 void collector_stats(const struct collector *collector, struct collector_stats *stats) {
@@ -285,6 +365,7 @@ void collector_stats(const struct collector *collector, struct collector_stats *
 		.lost_full = get(&counters->lost_full),
 		.lost_refused = get(&counters->lost_refused),
 		.lost_unreachable = get(&counters->lost_unreachable),
+		.lost_session = get(&counters->lost_session),
 		.lost_other = get(&counters->lost_other),
 		.lost_stopped = get(&counters->lost_stopped),
 		.lost_untold = get(&counters->lost_untold),
@@ -292,5 +373,7 @@ void collector_stats(const struct collector *collector, struct collector_stats *
 		.octets_sent = get(&counters->octets_sent),
 		.refusals = get(&counters->refusals),
 		.reopened = get(&counters->reopened),
+		.sessions = collector->stream != NULL ? stream_sessions(collector->stream) : 0,
+		.gave_up = atomic_load_explicit(&counters->gave_up, memory_order_relaxed),
 	};
 }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "collector.h"
+#include "stream.h"
 #include "trouble.h"
 
 // Written by the one thread that sends, read by any. Relaxed: each counter stands for itself,
@@ -16,6 +17,7 @@ struct collector_counters {
 	atomic_ullong lost_full;
 	atomic_ullong lost_refused;
 	atomic_ullong lost_unreachable;
+	atomic_ullong lost_session;
 	atomic_ullong lost_other;
 	atomic_ullong lost_stopped;
 	atomic_ullong lost_untold;
@@ -23,6 +25,7 @@ struct collector_counters {
 	atomic_ullong octets_sent;
 	atomic_ullong refusals;
 	atomic_ullong reopened;
+	atomic_bool gave_up;
 };
 
 struct collector {
@@ -30,6 +33,20 @@ struct collector {
 	char *name;
 	const char *address; // in it, behind the scheme
 	struct encoder *encoder;
+	// What a new encoder of another session is to know too.
+	uint32_t interval;
+	uint8_t algorithm;
+	struct export_interface interfaces[EXPORT_MOST_INTERFACES];
+	size_t n_interfaces;
+	struct export_counts counts;
+
+	// In sessions.
+	struct stream *stream;
+	uint64_t n_sessions; // when the encoder was made
+	time_ns_t down_ns;   // since when there is no session; 0 = there is
+	bool broken;         // what is under construction belongs to no session
+
+	// Over UDP.
 	int socket;
 	int family;
 	bool segments; // the kernel cuts a run into its datagrams (UDP_SEGMENT)
@@ -57,6 +74,14 @@ time_ns_t collector_now(void);
 
 // Sends datagrams that are paced already, and counts them as sent or lost.
 void collector_datagrams(struct collector *collector, const struct export_run *run);
+
+// The same over a stream.
+void collector_messages(struct collector *collector, const struct export_run *run);
+[[nodiscard]] bool collector_stream_open(struct collector *collector, bool tls, char *error);
+[[nodiscard]] bool collector_stream_ready(struct collector *collector, int timeout_ms);
+
+// What encodes, from the first message on.
+[[nodiscard]] struct encoder *collector_new_encoder(struct collector *collector);
 
 // After a flush: the answer to the last datagrams, which no further one may be there to bring.
 void collector_look_for_refusal(struct collector *collector);

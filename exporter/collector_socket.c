@@ -1,5 +1,6 @@
 #include "collector_socket.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -11,43 +12,11 @@
 #include <unistd.h>
 
 #include "collector.h"
+#include "host_port.h"
 
 enum {
-	HOST_BYTES = 256,
 	SEND_BUFFER_BYTES = 1 << 20,
 };
-
-// Splits "HOST:PORT" or "[HOST]:PORT". Returns what is wrong with it, or NULL.
-static const char *split(const char *destination, char *host, const char **port) {
-	const char *begin = destination, *end;
-
-	if (*begin == '[') {
-		end = strchr(++begin, ']');
-		if (end == NULL || end[1] != ':')
-			return "not [ADDRESS]:PORT";
-		*port = end + 2;
-	} else {
-		end = strrchr(begin, ':');
-		if (end == NULL)
-			return "no port";
-		if (memchr(begin, ':', (size_t)(end - begin)) != NULL)
-			return "an IPv6 address must stand in brackets";
-		*port = end + 1;
-	}
-	if (end == begin || end - begin >= HOST_BYTES)
-		return "no host that could be one";
-
-	char *rest;
-	errno = 0;
-	unsigned long number = strtoul(*port, &rest, 10);
-	if (**port < '0' || **port > '9' || *rest != '\0')
-		return "the port is not a number";
-	if (number < 1 || number > 65535 || errno == ERANGE)
-		return "the port must be from 1 to 65535";
-	memcpy(host, begin, (size_t)(end - begin));
-	host[end - begin] = '\0';
-	return NULL;
-}
 
 // Binds to the port of `named`, for whoever keeps apart exporters by their ports. Best effort: its
 // family may be another, and another socket may have the port.
@@ -101,11 +70,11 @@ open_like(const char *destination, const struct sockaddr_storage *named, int *fa
 		.ai_socktype = SOCK_DGRAM,
 		.ai_flags = AI_NUMERICSERV,
 	};
-	char host[HOST_BYTES];
+	char host[HOST_PORT_HOST_BYTES];
 	const char *port;
 	struct addrinfo *found;
 
-	const char *wrong = split(destination, host, &port);
+	const char *wrong = host_port_split(destination, host, &port);
 	if (wrong != NULL) {
 		snprintf(
 			error,
@@ -144,6 +113,18 @@ open_like(const char *destination, const struct sockaddr_storage *named, int *fa
 
 int collector_socket_open(const char *destination, int *family, char *error) {
 	return open_like(destination, NULL, family, error);
+}
+
+bool collector_socket_has_name(const char *destination) {
+	char host[HOST_PORT_HOST_BYTES];
+	const char *port;
+	struct in6_addr address;
+
+	// A scope behind an IPv6 address ("%eth0") is no name.
+	if (host_port_split(destination, host, &port) != NULL)
+		return false;
+	host[strcspn(host, "%")] = '\0';
+	return inet_pton(AF_INET, host, &address) != 1 && inet_pton(AF_INET6, host, &address) != 1;
 }
 
 int collector_socket_renew(const char *destination, int *socket, int *family, char *error) {

@@ -20,12 +20,15 @@ enum {
 	WAKE_RECORDS = 512,          // most of a run of datagrams
 	PUBLISH_RECORDS = 64,        // shown to a thread that is awake
 	READ_RECORDS = 256,          // at once
+	CONNECT_MS = 100,            // at a time
 	LEAST_RECORDS_PER_S = 1000,  // in a hurry
 };
 
 // Live, at the end: without a slot that becomes free within this time, none is waited for.
 #define STALL_NS (500 * NS_PER_MS)
 #define STOP_NS (1 * NS_PER_S)
+// Between looks at a session while there is nothing to send.
+#define LOOK_NS (1 * NS_PER_S)
 // For a thread that was told to give up.
 #define ABORT_NS (500 * NS_PER_MS)
 
@@ -60,12 +63,17 @@ struct destination {
 
 	// Of the thread that sends.
 	alignas(64) int64_t record_ms;
+	uint64_t packets_told, flows_told;
 
-	// Of both. The flags are guarded by the mutex.
+	// Of both. Guarded by the mutex, but for what is atomic.
 	alignas(64) pthread_mutex_t mutex;
 	pthread_cond_t wake, room, done;
 	bool awake, room_wanted, ended, over;
-	// Relaxed, both: they may be seen late.
+	bool interfaces_new;
+	size_t n_interfaces;
+	struct export_interface interfaces[EXPORT_MOST_INTERFACES];
+	// Relaxed, all: they may be seen late.
+	atomic_ullong packets_dropped, flows_dropped;
 	_Atomic(int64_t) patience_ns; // monotonic, until when; 0 = none
 	atomic_bool stuck;            // the thread did not end when it was told to
 };
@@ -249,6 +257,23 @@ void destination_set_sampling(
 	destination->algorithm = algorithm;
 }
 
+void destination_set_interfaces(
+	struct destination *destination, const struct export_interface *interfaces, size_t n
+) {
+	if (n > EXPORT_MOST_INTERFACES)
+		n = EXPORT_MOST_INTERFACES;
+	pthread_mutex_lock(&destination->mutex);
+	memcpy(destination->interfaces, interfaces, n * sizeof(*interfaces));
+	destination->n_interfaces = n;
+	destination->interfaces_new = true;
+	pthread_mutex_unlock(&destination->mutex);
+}
+
+void destination_set_dropped(struct destination *destination, uint64_t packets, uint64_t flows) {
+	atomic_store_explicit(&destination->packets_dropped, packets, memory_order_relaxed);
+	atomic_store_explicit(&destination->flows_dropped, flows, memory_order_relaxed);
+}
+
 void destination_end(struct destination *destination) {
 	ring_publish(destination->ring);
 	pthread_mutex_lock(&destination->mutex);
@@ -303,14 +328,32 @@ static void give_room(struct destination *destination, uint32_t n) {
 	pthread_mutex_unlock(&destination->mutex);
 }
 
+// Live: a replay drops nothing, and says nothing that depends on when it is said.
+static void tell_dropped(struct destination *destination) {
+	uint64_t packets = get(&destination->packets_dropped);
+	uint64_t flows = get(&destination->flows_dropped) + get(&destination->lost_queue);
+
+	if (packets == destination->packets_told && flows == destination->flows_told)
+		return;
+	destination->packets_told = packets;
+	destination->flows_told = flows;
+	collector_set_counts(
+		destination->collector,
+		&(struct export_counts){.packets_dropped = packets, .flows_dropped = flows}
+	);
+}
+
 // Sends what there is. In parts, so that who adds need not wait for all of it.
 static void drain(struct destination *destination) {
 	struct ring *ring = destination->ring;
 	uint32_t ready;
 
 	while ((ready = ring_ready(ring)) > 0) {
+		if (!collector_ready(destination->collector, CONNECT_MS))
+			continue;
 		if (ready > READ_RECORDS)
 			ready = READ_RECORDS;
+		tell_dropped(destination);
 		for (uint32_t i = 0, n; i < ready; i += n) {
 			const struct flow_record *slot = ring_at(ring, i);
 			n = count_records(ring, i, ready);
@@ -329,10 +372,20 @@ static void drain(struct destination *destination) {
 
 // Returns whether more may follow.
 static bool wait_for_work(struct destination *destination) {
+	bool looks = collector_has_sessions(destination->collector);
+	struct timespec until = timespec_of(collector_now() + LOOK_NS);
+	int rc = 0;
+
 	pthread_mutex_lock(&destination->mutex);
-	while (!destination->awake && !destination->ended)
-		pthread_cond_wait(&destination->wake, &destination->mutex);
+	while (rc == 0 && !destination->awake && !destination->ended)
+		rc = looks ? pthread_cond_timedwait(&destination->wake, &destination->mutex, &until)
+			   : pthread_cond_wait(&destination->wake, &destination->mutex);
 	destination->awake = false;
+	if (destination->interfaces_new)
+		collector_set_interfaces(
+			destination->collector, destination->interfaces, destination->n_interfaces
+		);
+	destination->interfaces_new = false;
 	bool ended = destination->ended;
 	pthread_mutex_unlock(&destination->mutex);
 	return !ended;
@@ -343,6 +396,8 @@ static void *run(void *arg) {
 	bool more;
 
 	do {
+		// A session is begun, and looked after, also without records.
+		(void)collector_ready(destination->collector, CONNECT_MS);
 		more = wait_for_work(destination);
 		drain(destination);
 	} while (more);

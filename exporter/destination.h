@@ -66,6 +66,13 @@ void destination_distribute(
 // Tells the time: no older record follows. What has waited long enough leaves.
 void destination_tick(struct destination *destination, int64_t now_ms);
 
+// For options data (encoder.h): the interfaces before the first record, and what was lost before
+// the flow cache and before the destinations whenever that is more. Any thread.
+void destination_set_interfaces(
+	struct destination *destination, const struct export_interface *interfaces, size_t n
+);
+void destination_set_dropped(struct destination *destination, uint64_t packets, uint64_t flows);
+
 // The records that follow are of another sampling.
 void destination_set_sampling(
 	struct destination *destination, uint32_t interval, uint8_t algorithm

@@ -1,4 +1,4 @@
-// Times the way of a record from the exporter to the kernel: the NetFlow v9 encoder alone, a loop
+// Times the way of a record from the exporter to the kernel: the encoder of NetFlow v9 alone, a loop
 // of sendto() behind it, a collector, and a destination, whose thread is on the same core; all to
 // a socket on loopback which another core empties.
 //
@@ -25,7 +25,7 @@
 
 #include "clock.h"
 #include "destination.h"
-#include "netflow9.h"
+#include "encoder.h"
 #include "record_sink.h"
 
 #define NOW_MS INT64_C(1795000000000)
@@ -42,7 +42,7 @@ enum {
 enum way { ENCODE, SENDTO, SEND, SENDMMSG, SEGMENT, DESTINATION, N_WAYS };
 
 static const char *const names[N_WAYS] = {
-	"netflow9_add",
+	"encoder_add",
 	"sendto",
 	"collector, a call each",
 	"sendmmsg",
@@ -57,7 +57,7 @@ struct bench {
 	char destination[64];
 	struct collector *segmenting, *calling;
 	struct destination *destination_of_all;
-	struct netflow9 *encoder, *mmsg_encoder, *sendto_encoder;
+	struct encoder *encoder, *mmsg_encoder, *sendto_encoder;
 	int mmsg_socket;
 	int64_t destination_ms;
 	uint64_t n_encoded, n_mmsg_datagrams, n_sendto_datagrams, n_failed;
@@ -230,13 +230,13 @@ static void wait_for_destination(const struct bench *bench, uint64_t but) {
 static void add(struct bench *bench, enum way way, const struct flow_record *records) {
 	switch (way) {
 	case ENCODE:
-		netflow9_add(bench->encoder, records, AT_ONCE, NOW_MS);
+		encoder_add(bench->encoder, records, AT_ONCE, NOW_MS);
 		break;
 	case SENDMMSG:
-		netflow9_add(bench->mmsg_encoder, records, AT_ONCE, NOW_MS);
+		encoder_add(bench->mmsg_encoder, records, AT_ONCE, NOW_MS);
 		break;
 	case SENDTO:
-		netflow9_add(bench->sendto_encoder, records, AT_ONCE, NOW_MS);
+		encoder_add(bench->sendto_encoder, records, AT_ONCE, NOW_MS);
 		break;
 	case DESTINATION:
 		destination_add(bench->destination_of_all, records, AT_ONCE, bench->destination_ms);
@@ -253,13 +253,13 @@ static void add(struct bench *bench, enum way way, const struct flow_record *rec
 static void flush(struct bench *bench, enum way way) {
 	switch (way) {
 	case ENCODE:
-		netflow9_flush(bench->encoder, NOW_MS);
+		encoder_flush(bench->encoder, NOW_MS);
 		break;
 	case SENDMMSG:
-		netflow9_flush(bench->mmsg_encoder, NOW_MS);
+		encoder_flush(bench->mmsg_encoder, NOW_MS);
 		break;
 	case SENDTO:
-		netflow9_flush(bench->sendto_encoder, NOW_MS);
+		encoder_flush(bench->sendto_encoder, NOW_MS);
 		break;
 	case DESTINATION:
 		// As the clock does.
@@ -330,18 +330,10 @@ int main(int argc, char **argv) {
 	unsigned n_repeats = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 11;
 	const struct encoder_config config = {
 		.source_id = 1,
-		.datagram_bytes = NETFLOW9_DEFAULT_DATAGRAM_BYTES,
+		.datagram_bytes = 1400,
 		.template_interval_ms = 30000,
 		.template_packets = 4800,
 		.sampling_interval = 1,
-	};
-
-	const struct netflow9_config netflow9 = {
-		.source_id = config.source_id,
-		.datagram_bytes = config.datagram_bytes,
-		.template_interval_ms = config.template_interval_ms,
-		.template_packets = config.template_packets,
-		.sampling_interval = config.sampling_interval,
 	};
 
 	if (n_records == 0 || n_repeats == 0 || n_repeats > MOST_REPEATS) {
@@ -356,11 +348,11 @@ int main(int argc, char **argv) {
 	bench.calling = open_collector(&bench, &config, false);
 	bench.destination_of_all = open_destination(&bench, &config);
 	bench.destination_ms = NOW_MS;
-	bench.encoder = netflow9_new(&netflow9, count_only, &bench);
-	bench.mmsg_encoder = netflow9_new(&netflow9, send_mmsg, &bench);
-	bench.sendto_encoder = netflow9_new(&netflow9, send_each, &bench);
+	bench.encoder = encoder_new(&config, count_only, &bench);
+	bench.mmsg_encoder = encoder_new(&config, send_mmsg, &bench);
+	bench.sendto_encoder = encoder_new(&config, send_each, &bench);
 	if (bench.encoder == NULL || bench.mmsg_encoder == NULL || bench.sendto_encoder == NULL)
-		fail("netflow9_new");
+		fail("encoder_new");
 
 	for (unsigned i = 0; i < n_repeats; i++)
 		for (unsigned way = 0; way < N_WAYS; way++)
