@@ -255,6 +255,7 @@ static bool enter_sandbox(struct session *session) {
 		    "calls");
 		return true;
 	}
+	sinks_needs(&session->sinks, &config.connect, &config.read_files);
 	for (unsigned i = 0; i < options->n_ports; i++)
 		config.xdp |= options->ports[i].driver == PORT_AF_XDP;
 	if (config.xdp) // to take its program off the interface at the end

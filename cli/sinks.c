@@ -56,6 +56,13 @@ bool sinks_start(struct sinks *sinks) {
 	return false;
 }
 
+void sinks_needs(const struct sinks *sinks, bool *connect, bool *read_files) {
+	*connect = sinks->n_destinations > 0;
+	*read_files = false;
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		*read_files |= collector_needs_names(destination_collector(sinks->destinations[i]));
+}
+
 void sinks_hurry(struct sinks *sinks, uint64_t n_records, time_ns_t patience_ns) {
 	for (unsigned i = 0; i < sinks->n_destinations; i++)
 		destination_hurry(sinks->destinations[i], n_records, patience_ns);

@@ -60,6 +60,10 @@ struct sinks {
 // could.
 [[nodiscard]] bool sinks_start(struct sinks *sinks);
 
+// What is left to do for destinations that fail, once weir has given up its rights: to make
+// sockets, and to look up names, which reads files.
+void sinks_needs(const struct sinks *sinks, bool *connect, bool *read_files);
+
 // Live, before whoever makes records is stopped: at most so many come yet, and are to have left
 // within `patience_ns`. Async-signal-safe.
 void sinks_hurry(struct sinks *sinks, uint64_t n_records, time_ns_t patience_ns);

@@ -330,6 +330,24 @@ static int allow_all(scmp_filter_ctx filter, const int *calls, size_t n) {
 	return 0;
 }
 
+// Sessions and sockets to collectors that are made anew.
+static int allow_connecting(scmp_filter_ctx filter) {
+	static const int families[] = {AF_INET, AF_INET6};
+	int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+
+	if (rc == 0)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && rc == 0; i++)
+		rc = seccomp_rule_add(
+			filter,
+			SCMP_ACT_ALLOW,
+			SCMP_SYS(socket),
+			1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i])
+		);
+	return rc;
+}
+
 // Those that are harmless with some arguments only.
 static int allow_some(scmp_filter_ctx filter, const struct sandbox_config *config) {
 	// Memory, but none that could be written and run.
@@ -395,6 +413,8 @@ static int allow_some(scmp_filter_ctx filter, const struct sandbox_config *confi
 			1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)
 		);
+	if (config->connect)
+		rc = rc == 0 ? allow_connecting(filter) : rc;
 	if (config->xdp) {
 		if (rc == 0)
 			rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 0);

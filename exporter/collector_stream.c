@@ -71,6 +71,17 @@ void collector_messages(struct collector *collector, const struct export_run *ru
 
 // A new session has a sequence and templates of its own. Returns whether there is memory for it.
 static bool begin_session(struct collector *collector) {
+	time_ns_t now_ns = collector_now();
+
+	// The last one may have ended, and this one begun, between two looks.
+	if (collector->n_sessions > 0)
+		trouble_seen(
+			&collector->troubles,
+			TROUBLE_SESSION,
+			now_ns,
+			0,
+			stream_error(collector->stream)
+		);
 	// What was under construction was lost with its session.
 	collector->broken = true;
 	encoder_flush(collector->encoder, 0);
@@ -82,7 +93,7 @@ static bool begin_session(struct collector *collector) {
 	collector->n_sessions = stream_sessions(collector->stream);
 	collector->broken = false;
 	collector->down_ns = 0;
-	trouble_over(&collector->troubles, TROUBLE_SESSION, collector_now());
+	trouble_over(&collector->troubles, TROUBLE_SESSION, now_ns);
 	return true;
 }
 
