@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -37,10 +38,13 @@ static struct {
 	atomic_uint n_bad, n_good;
 	char last[512];
 } heard;
+static pthread_mutex_t hearing = PTHREAD_MUTEX_INITIALIZER;
 
 static void on_message(const char *message, bool bad, void *arg) {
 	(void)arg;
+	pthread_mutex_lock(&hearing);
 	snprintf(heard.last, sizeof(heard.last), "%s", message);
+	pthread_mutex_unlock(&hearing);
 	atomic_fetch_add(bad ? &heard.n_bad : &heard.n_good, 1);
 }
 
