@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "exporter.h"
+#include "interfaces.h"
 #include "ledger.h"
 #include "progress.h"
 #include "replay_options.h"
@@ -127,6 +128,9 @@ static bool start(struct session *session) {
 		return false;
 	}
 
+	struct export_interface interface;
+	interfaces_of_capture(options->files[0], &interface);
+	sinks_set_interfaces(&session->sinks, &interface, 1);
 	session->exporter = exporter_start(&(struct exporter_config){
 		.rings = replay_rings(session->replay),
 		.n_rings = options->n_workers,

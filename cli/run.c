@@ -13,6 +13,7 @@
 #include "doctor_checks.h"
 #include "exporter.h"
 #include "flow_cache.h"
+#include "interfaces.h"
 #include "lateness.h"
 #include "live_server.h"
 #include "packet_filter.h"
@@ -189,6 +190,13 @@ static void exclude_own_export(struct session *session) {
 	sensor_exclude(session->sensor, &own);
 }
 
+static void tell_interfaces(struct session *session) {
+	struct export_interface interfaces[SENSOR_MAX_PORTS];
+	size_t n = interfaces_of_sensor(session->sensor, interfaces);
+
+	sinks_set_interfaces(&session->sinks, interfaces, n);
+}
+
 static bool start(struct session *session) {
 	char error[SENSOR_ERROR_BYTES];
 
@@ -255,7 +263,7 @@ static bool enter_sandbox(struct session *session) {
 		    "calls");
 		return true;
 	}
-	sinks_needs(&session->sinks, &config.connect, &config.read_files);
+	sinks_needs(&session->sinks, &config);
 	for (unsigned i = 0; i < options->n_ports; i++)
 		config.xdp |= options->ports[i].driver == PORT_AF_XDP;
 	if (config.xdp) // to take its program off the interface at the end
@@ -278,6 +286,18 @@ static bool enter_sandbox(struct session *session) {
 	return true;
 }
 
+// The collectors hear of what was lost before it could be told.
+static void tell_dropped(struct session *session) {
+	struct ledger ledger;
+	uint64_t packets = 0;
+
+	sensor_ledger(session->sensor, &ledger);
+	for (unsigned i = 0; i < ledger.n_ports; i++)
+		packets += ledger.ports[i].missed + ledger.ports[i].errors
+			   + ledger.ports[i].no_mbuf;
+	sinks_set_dropped(&session->sinks, packets, ledger.records_lost);
+}
+
 // Until a signal comes, or no port is left. Returns whether it was the signal.
 static bool wait_for_end(struct session *session, const sigset_t *signals) {
 	time_ns_t watched_ns = monotonic_ns();
@@ -292,6 +312,7 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 			watched_ns = now_ns;
 			if (sensor_watch(session->sensor) == 0)
 				return false;
+			tell_dropped(session);
 			report_update(&session->report, session->sensor);
 			continue;
 		}
@@ -347,6 +368,7 @@ int command_run(int argc, char **argv) {
 	// Downstream first: whoever makes records finds someone to take them.
 	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
 		exclude_own_export(&session);
+		tell_interfaces(&session);
 		if (start(&session) && open_live(&session) && enter_sandbox(&session)
 		    && sinks_start(&session.sinks)) {
 			say("metering; Ctrl-C or SIGTERM stops");

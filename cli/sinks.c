@@ -56,11 +56,28 @@ bool sinks_start(struct sinks *sinks) {
 	return false;
 }
 
-void sinks_needs(const struct sinks *sinks, bool *connect, bool *read_files) {
-	*connect = sinks->n_destinations > 0;
-	*read_files = false;
+void sinks_needs(const struct sinks *sinks, struct sandbox_config *needs) {
+	for (unsigned i = 0; i < sinks->n_destinations; i++) {
+		const struct collector *collector =
+			destination_collector(sinks->destinations[i]);
+		if (collector_has_sessions(collector))
+			needs->connect = true;
+		else
+			needs->datagrams = true;
+		needs->look_up |= collector_needs_names(collector);
+	}
+}
+
+void sinks_set_interfaces(
+	struct sinks *sinks, const struct export_interface *interfaces, size_t n
+) {
 	for (unsigned i = 0; i < sinks->n_destinations; i++)
-		*read_files |= collector_needs_names(destination_collector(sinks->destinations[i]));
+		destination_set_interfaces(sinks->destinations[i], interfaces, n);
+}
+
+void sinks_set_dropped(struct sinks *sinks, uint64_t packets, uint64_t flows) {
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		destination_set_dropped(sinks->destinations[i], packets, flows);
 }
 
 void sinks_hurry(struct sinks *sinks, uint64_t n_records, time_ns_t patience_ns) {

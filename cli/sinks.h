@@ -12,6 +12,7 @@
 #include "destination.h"
 #include "ledger.h"
 #include "print.h"
+#include "sandbox.h"
 
 enum {
 	SINKS_MAX_COLLECTORS = 16,
@@ -60,9 +61,12 @@ struct sinks {
 // could.
 [[nodiscard]] bool sinks_start(struct sinks *sinks);
 
-// What is left to do for destinations that fail, once weir has given up its rights: to make
-// sockets, and to look up names, which reads files.
-void sinks_needs(const struct sinks *sinks, bool *connect, bool *read_files);
+// What destinations that fail need of a sandbox: sockets to be made, and names to be looked up.
+void sinks_needs(const struct sinks *sinks, struct sandbox_config *needs);
+
+// What options data tell (encoder.h), to all collectors.
+void sinks_set_interfaces(struct sinks *sinks, const struct export_interface *interfaces, size_t n);
+void sinks_set_dropped(struct sinks *sinks, uint64_t packets, uint64_t flows);
 
 // Live, before whoever makes records is stopped: at most so many come yet, and are to have left
 // within `patience_ns`. Async-signal-safe.

@@ -16,8 +16,8 @@
 // a slow name server delays nobody. Signals: none; a broken connection raises no SIGPIPE.
 // Time: the monotonic clock for all waits, the wall clock for certificates.
 //
-// In the sandbox: sockets must yet be made and connected (sandbox_config.connect), and where
-// stream_needs_names() files be read.
+// In the sandbox: sockets must yet be made and connected (sandbox_config.connect); where
+// stream_needs_names(), names be looked up (look_up) too.
 
 #pragma once
 

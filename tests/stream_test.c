@@ -20,7 +20,7 @@ static void mistakes_in_a_destination_are_told_apart(void **state) {
 		{"127.0.0.1:ipfix", "the port is not a number"},
 		{"127.0.0.1:65536", "from 1 to 65535"},
 		{"::1:4739", "brackets"},
-		{"no-such-host.invalid:4739", "cannot resolve no-such-host.invalid"},
+		{"no..host:4739", "cannot resolve no..host"}, // no name server need be asked
 	};
 	(void)state;
 
@@ -276,10 +276,10 @@ static void sessions_of_one_stream_leave_no_file_open(void **state) {
 		.retry_ms = 1,
 	});
 	unsigned before = n_files();
-	while (stream_sessions(stream) < 7 || stats_of(stream).up)
+	while (stream_sessions(stream) < 7)
 		if (stream_connect(stream, PATIENCE_MS) == 1)
 			(void)!stream_write(stream, message, 1);
-	assert_true(n_files() <= before + 1); // the peer's may be closed a little later
+	assert_true(n_files() <= before + 2); // the last one's two ends
 	stream_close(stream);
 	peer_stop(&peer);
 }
@@ -332,7 +332,10 @@ static void an_aborted_session_still_takes_what_needs_no_waiting(void **state) {
 	stream_abort(stream);
 	assert_int_equal(stream_connect(stream, PATIENCE_MS), 1);
 	assert_int_equal(stream_write(stream, message, 1000), 0);
+	// It does not wait for the peer to take its leave, so the test does.
 	stream_close(stream);
+	for (int64_t until_ms = now_ms() + PATIENCE_MS; peer.octets < 1000 && now_ms() < until_ms;)
+		sched_yield();
 	peer_stop(&peer);
 	assert_int_equal(peer.octets, 1000);
 }
