@@ -11,17 +11,6 @@
 #include "message.h"
 #include "netflow9.h"
 
-// How far before the first record an epoch begins: uptime starts at two hours, so that flows
-// which began earlier still have one above 0.
-#define EPOCH_LEAD_MS INT64_C(7200000)
-
-// Uptime stays above an hour, so that no flow begins before boot, and below its top bit.
-#define EPOCH_LEAST_MS INT64_C(3600000)
-#define EPOCH_MOST_MS INT64_C(0x7fffffff)
-
-// Times are kept away from the ends of their type; no clock that is right comes near.
-#define TIME_MS_LIMIT (INT64_MAX / 4)
-
 // The datagrams of one family under construction, back to back: all but the last are full and
 // alike.
 struct run {
@@ -50,11 +39,7 @@ struct datagrams {
 	struct options_data options;
 
 	uint32_t sequence; // v9: of datagrams; IPFIX: of data records, those of options too
-	bool in_epoch;
-	int64_t boot_ms;
-	// With FIRST after boot, LAST up to `latest_ms` and a clock between these two a record
-	// surely fits the epoch.
-	int64_t earliest_ms, latest_ms;
+	struct netflow9_epoch epoch;
 
 	bool renew; // the next datagram carries templates
 	int64_t templates_ms;
@@ -134,10 +119,7 @@ datagrams_new(const struct encoder_config *config, export_send_fn send, void *ar
 	run_init(&encoder->ipv4, encoder, &encoder->layouts[0]);
 	run_init(&encoder->ipv6, encoder, &encoder->layouts[1]);
 	// IPFIX has absolute times: every record fits.
-	bool epochs = encoder->protocol == FIELDS_NETFLOW9;
-	encoder->latest_ms = epochs ? INT64_MIN : INT64_MAX;
-	encoder->earliest_ms = epochs ? 0 : INT64_MIN;
-	encoder->boot_ms = epochs ? 0 : INT64_MIN;
+	netflow9_epoch_init(&encoder->epoch, encoder->protocol == FIELDS_IPFIX);
 	encoder->renew = true;
 	return encoder;
 }
@@ -179,20 +161,6 @@ static void begin_datagram(const struct datagrams *encoder, struct run *run, siz
 	*run->newest_ms = INT64_MIN;
 }
 
-static int64_t ceil_s(int64_t ms) {
-	return ms / 1000 + (ms % 1000 > 0);
-}
-
-static int64_t floor_s(int64_t ms) {
-	return ms / 1000 - (ms % 1000 < 0);
-}
-
-// unix_secs, from which sysUptime follows: a whole second at which no LAST lies in the future.
-static int64_t header_s(int64_t now_ms, int64_t newest_ms) {
-	int64_t now_s = floor_s(now_ms), newest_s = ceil_s(newest_ms);
-	return now_s > newest_s ? now_s : newest_s;
-}
-
 // What a datagram holds.
 struct content {
 	size_t bytes;
@@ -203,20 +171,16 @@ static void put_header(
 	struct datagrams *encoder, uint8_t *out, const struct content *content, int64_t newest_ms
 ) {
 	bool ipfix = encoder->protocol == FIELDS_IPFIX;
-	int64_t second = header_s(encoder->now_ms, newest_ms);
-	// The clock may have run on past the epoch that the records fit in.
-	int64_t last_second = ipfix ? INT64_MAX : floor_s(encoder->boot_ms + EPOCH_MOST_MS);
 	unsigned n_data = content->n_records + content->n_options;
+	int64_t second = netflow9_header_s(&encoder->epoch, encoder->now_ms, newest_ms);
 
-	if (second > last_second)
-		second = last_second;
 	message_put_header(
 		encoder->protocol,
 		out,
 		&(struct message_header){
 			.bytes = content->bytes,
 			.count = n_data + content->n_templates,
-			.uptime_ms = ipfix ? 0 : (uint32_t)(second * 1000 - encoder->boot_ms),
+			.uptime_ms = ipfix ? 0 : (uint32_t)(second * 1000 - encoder->epoch.boot_ms),
 			.second = (uint32_t)second,
 			.sequence = encoder->sequence,
 			.domain = encoder->config.source_id,
@@ -320,7 +284,7 @@ void datagrams_flush(struct datagrams *encoder, int64_t now_ms) {
 	if (!is_open(encoder))
 		return;
 	// A clock that was set back since does not take the packets back with it.
-	if (now_ms > encoder->now_ms && now_ms < TIME_MS_LIMIT)
+	if (now_ms > encoder->now_ms && now_ms < NETFLOW9_TIME_MS_LIMIT)
 		encoder->now_ms = now_ms;
 	end_runs(encoder);
 }
@@ -418,38 +382,18 @@ make_room(struct datagrams *encoder, struct run *run, int64_t now_ms) {
 		begin_datagram(encoder, run, encoder->header_bytes);
 }
 
-static int64_t bounded(int64_t ms) {
-	return ms < 0 ? 0 : ms > TIME_MS_LIMIT ? TIME_MS_LIMIT : ms;
-}
-
-// Whether a record of these times can be told in the present epoch.
-static bool
-fits_epoch(const struct datagrams *encoder, int64_t first_ms, int64_t last_ms, int64_t now_ms) {
-	// At boot itself LAST_SWITCHED would be 0, which reads as absent.
-	if (!encoder->in_epoch || first_ms <= encoder->boot_ms)
-		return false;
-	if (is_open(encoder) && encoder->now_ms > now_ms)
-		now_ms = encoder->now_ms;
-	int64_t uptime_ms = header_s(now_ms, last_ms) * 1000 - encoder->boot_ms;
-	return uptime_ms > EPOCH_LEAST_MS && uptime_ms <= EPOCH_MOST_MS;
-}
-
 // Begins another epoch where the present one does not do for a record.
 [[gnu::noinline, gnu::cold]] static void
 check_epoch(struct datagrams *encoder, int64_t first_ms, int64_t last_ms, int64_t now_ms) {
-	first_ms = bounded(first_ms);
-	last_ms = bounded(last_ms);
-	if (fits_epoch(encoder, first_ms, last_ms, now_ms))
+	int64_t header_ms = now_ms;
+
+	if (is_open(encoder) && encoder->now_ms > now_ms)
+		header_ms = encoder->now_ms;
+	if (netflow9_epoch_fits(&encoder->epoch, first_ms, last_ms, header_ms))
 		return;
 	if (is_open(encoder))
 		end_runs(encoder);
-	encoder->in_epoch = true;
-	encoder->boot_ms = (first_ms < now_ms ? first_ms : now_ms) - EPOCH_LEAD_MS;
-	encoder->earliest_ms = encoder->boot_ms + EPOCH_LEAST_MS + 1000;
-	encoder->latest_ms = floor_s(encoder->boot_ms + EPOCH_MOST_MS) * 1000;
-	// A record weeks away from the clock fits no epoch: take a close look at the next ones.
-	if (!fits_epoch(encoder, first_ms, last_ms, now_ms))
-		encoder->latest_ms = INT64_MIN;
+	netflow9_epoch_begin(&encoder->epoch, first_ms, last_ms, now_ms);
 	encoder->renew = true;
 }
 
@@ -459,15 +403,14 @@ void datagrams_add(
 	size_t n_records,
 	int64_t now_ms
 ) {
-	now_ms = bounded(now_ms);
+	now_ms = netflow9_bounded_ms(now_ms);
 	for (const struct flow_record *record = records; record < records + n_records; record++) {
 		bool ipv6 = record->key.family == FLOW_IPV6;
 		struct run *run = ipv6 ? &encoder->ipv6 : &encoder->ipv4;
 		int64_t first_ms = ms_of_ticks(record->first_ticks);
 		int64_t last_ms = ms_of_ticks(record->last_ticks);
 
-		if (first_ms <= encoder->boot_ms || last_ms > encoder->latest_ms
-		    || now_ms < encoder->earliest_ms || now_ms > encoder->latest_ms)
+		if (!netflow9_epoch_surely_fits(&encoder->epoch, first_ms, last_ms, now_ms))
 			check_epoch(encoder, first_ms, last_ms, now_ms);
 		if (run->at >= run->end)
 			make_room(encoder, run, now_ms);
@@ -475,7 +418,7 @@ void datagrams_add(
 			encoder->now_ms = now_ms;
 		if (last_ms > *run->newest_ms)
 			*run->newest_ms = last_ms;
-		field_layout_encode(run->layout, run->at, record, encoder->boot_ms);
+		field_layout_encode(run->layout, run->at, record, encoder->epoch.boot_ms);
 		run->at += run->layout->record_bytes;
 	}
 }
