@@ -293,8 +293,8 @@ static void tell_dropped(struct session *session) {
 
 	sensor_ledger(session->sensor, &ledger);
 	for (unsigned i = 0; i < ledger.n_ports; i++)
-		packets += ledger.ports[i].missed + ledger.ports[i].errors
-			   + ledger.ports[i].no_mbuf;
+		packets +=
+			ledger.ports[i].missed + ledger.ports[i].errors + ledger.ports[i].no_mbuf;
 	sinks_set_dropped(&session->sinks, packets, ledger.records_lost);
 }
 

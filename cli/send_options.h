@@ -51,6 +51,13 @@ enum send_option_id {
 	{"source-id", required_argument, NULL, OPT_SOURCE_ID}
 // clang-format on
 
+// In the help of a command. A screen is short: what few need stands in the manual alone.
+#define SEND_OPTIONS_HELP                                                                          \
+	"      --rate N                records/s, or NMbit, Ndatagrams  [20000datagrams]\n"        \
+	"      --distribute HOW        mirror: all to each collector, balance  [mirror]\n"         \
+	"      --datagram-size, --template-interval, --source-id, --tls-ca, --tls-cert,\n"         \
+	"      --tls-key, --tls-name   how it is sent: the manual tells\n"
+
 // What applies where nothing is said.
 void send_options_init(struct send_options *options);
 

@@ -58,8 +58,7 @@ bool sinks_start(struct sinks *sinks) {
 
 void sinks_needs(const struct sinks *sinks, struct sandbox_config *needs) {
 	for (unsigned i = 0; i < sinks->n_destinations; i++) {
-		const struct collector *collector =
-			destination_collector(sinks->destinations[i]);
+		const struct collector *collector = destination_collector(sinks->destinations[i]);
 		if (collector_has_sessions(collector))
 			needs->connect = true;
 		else

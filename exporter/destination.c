@@ -15,7 +15,7 @@
 
 enum {
 	MAX_HOLD_MS = 1000,          // a record waits no longer than this for its message to fill
-	REPLAY_QUEUE_RECORDS = 4096, // within the second-level cache
+	REPLAY_QUEUE_RECORDS = 1024, // within the second-level cache
 	LIVE_QUEUE_RECORDS = 65536,  // 6 MiB: over 100 ms at the rate that is the default
 	WAKE_RECORDS = 512,          // most of a run of datagrams
 	PUBLISH_RECORDS = 64,        // shown to a thread that is awake
