@@ -28,7 +28,7 @@ enum {
 // The pace is no whole number of seconds, so that the milliseconds come by in all combinations.
 #define BEGIN_MS INT64_C(1790000000123)
 #define DAYS INT64_C(120)
-#define STEP_MS INT64_C(597137)
+#define STEP_MS INT64_C(1197137)
 #define FLUSH_MS 1000
 #define TEMPLATES_MS (60 * 60 * 1000)
 
