@@ -35,11 +35,8 @@ static const char help[] =
 	"      --idle WAY              without packets: adaptive (rest), poll  [adaptive]\n"
 	"  -f, --filter 'BPF'          meter only what matches, as in tcpdump\n"
 	"  -d, --deduplicate WINDOW    count second copies apart: 5ms[,routed][,copies=N]\n"
-	"  -s, --sample [random:]N     meter one packet of N, and tell the collectors\n"
-	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
-	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
-	"      --template-interval T   templates again after this time  [30s]\n"
-	"      --source-id N           observation domain of the records  [1]\n"
+	"  -s, --sample [random:]N     meter one packet of N, and tell the "
+	"collectors\n" SEND_OPTIONS_HELP
 	"      --socket PATH           where 'weir query' asks for running flows, or none\n"
 	"                              [" LIVE_SOCKET "]\n"
 	"      --user NAME             become this user once all is open  [weir, nobody]\n"

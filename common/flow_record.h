@@ -36,7 +36,7 @@ struct flow_record {
 	uint8_t ttl_min;
 	uint8_t ttl_max;
 	uint8_t end; // enum flow_end
-	uint8_t reserved[3];
+	uint8_t mpls_label[3]; // label, class and end of stack of the outermost label; 0 = none
 };
 
 static_assert(sizeof(struct flow_record) == 96, "one and a half lines a record in the rings");

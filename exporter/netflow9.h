@@ -1,32 +1,15 @@
-// NetFlow v9 (RFC 3954): flow records become export packets. Buffer to buffer: no socket, no
-// clock. One encoder for each destination, since sequence and template timer are a
-// destination's own.
-//
-// Each family fills datagrams of its own, so that full ones are equal in length, and hands them
-// over in runs, which the kernel can be given as one (UDP_SEGMENT). Templates, and what is left
-// of both families at a flush, go together where they fit. Sequence and header time are those
-// of the hand-over.
-//
-// Time: `now_ms` is an argument; in a replay it is the packets' clock, so that the same
-// capture gives the same datagrams, byte for byte. unix_secs and sysUptime are chosen so that
-// every collector computes the exact millisecond, and no LAST_SWITCHED lies after sysUptime.
-//
-// Threads: one at a time for each encoder.
+// NetFlow v9 (RFC 3954): the limits of its export packets, and what an exporter may be told of
+// them; its epoch. datagrams.h makes them.
 
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-
-#include "flow_record.h"
 
 enum {
 	NETFLOW9_MAX_DATAGRAM_BYTES = 8952, // 9000-octet MTU
 	NETFLOW9_DEFAULT_DATAGRAM_BYTES = 1400,
 	NETFLOW9_MIN_DATAGRAM_BYTES = 512, // templates, options and one record fit
-	NETFLOW9_RUN_DATAGRAMS = 32,       // most of a run: more gain nothing; udp(7) allows 64
-	NETFLOW9_RUN_BYTES = 65507,        // and what one UDP send takes
 };
 
 struct netflow9_config {
@@ -38,74 +21,42 @@ struct netflow9_config {
 	uint8_t sampling_algorithm;    // SAMPLING_ALGORITHM: 1 deterministic (0 too), 2 random
 };
 
-struct netflow9_stats {
-	uint64_t datagrams;
-	uint64_t octets;
-	uint64_t records;   // data records
-	uint64_t templates; // template records, options templates among them
+// Times are kept away from the ends of their type; no clock that is right comes near.
+#define NETFLOW9_TIME_MS_LIMIT (INT64_MAX / 4)
+
+// The epoch that uptimes count from. It moves before an uptime wraps; collectors compute the same
+// times across the move.
+struct netflow9_epoch {
+	bool absolute; // times need none: IPFIX
+	bool begun;
+	int64_t boot_ms;
+	// With FIRST after boot, LAST up to `latest_ms` and a clock between these two a record
+	// surely fits the epoch.
+	int64_t earliest_ms, latest_ms;
 };
 
-// Finished export packets in the order of their sequence, one behind the other. The last may be
-// shorter and hold fewer records, the others are alike.
-struct netflow9_run {
-	const uint8_t *octets;
-	size_t datagram_bytes; // of each but the last
-	size_t last_bytes;
-	unsigned n_datagrams;      // at least 1
-	unsigned datagram_records; // flow records in each but the last
-	unsigned last_records;
-};
+void netflow9_epoch_init(struct netflow9_epoch *epoch, bool absolute);
 
-// The part of a run that is its datagrams `first` to `first + n - 1`. `n` > 0.
-static inline struct netflow9_run
-netflow9_run_part(const struct netflow9_run *run, unsigned first, unsigned n) {
-	bool to_end = first + n == run->n_datagrams;
-	return (struct netflow9_run){
-		.octets = run->octets + first * run->datagram_bytes,
-		.datagram_bytes = run->datagram_bytes,
-		.last_bytes = to_end ? run->last_bytes : run->datagram_bytes,
-		.n_datagrams = n,
-		.datagram_records = run->datagram_records,
-		.last_records = to_end ? run->last_records : run->datagram_records,
-	};
+// Whether a record of these times can be told in the present epoch under a header of `now_ms`; and
+// the same at a glance, which may say no where it can.
+bool netflow9_epoch_fits(
+	const struct netflow9_epoch *epoch, int64_t first_ms, int64_t last_ms, int64_t now_ms
+);
+static inline bool netflow9_epoch_surely_fits(
+	const struct netflow9_epoch *epoch, int64_t first_ms, int64_t last_ms, int64_t now_ms
+) {
+	return first_ms > epoch->boot_ms && last_ms <= epoch->latest_ms
+	       && now_ms >= epoch->earliest_ms && now_ms <= epoch->latest_ms;
 }
 
-static inline size_t netflow9_run_bytes(const struct netflow9_run *run) {
-	return (run->n_datagrams - 1) * run->datagram_bytes + run->last_bytes;
-}
-
-static inline unsigned netflow9_run_records(const struct netflow9_run *run) {
-	return (run->n_datagrams - 1) * run->datagram_records + run->last_records;
-}
-
-struct netflow9;
-
-// Takes each run. The octets are the encoder's and are gone when the call returns.
-typedef void (*netflow9_send_fn)(const struct netflow9_run *run, void *arg);
-
-// NULL with errno EINVAL (config out of range) or ENOMEM.
-[[nodiscard]] struct netflow9 *
-netflow9_new(const struct netflow9_config *config, netflow9_send_fn send, void *arg);
-void netflow9_free(struct netflow9 *encoder);
-
-// Adds records to the export packets under construction; calls `send` when a run is full, or
-// templates are due. The same records give the same octets however they are cut into calls.
-void netflow9_add(
-	struct netflow9 *encoder,
-	const struct flow_record *records,
-	size_t n_records,
-	int64_t now_ms
+// Begins the epoch in which a record of these times is told.
+void netflow9_epoch_begin(
+	struct netflow9_epoch *epoch, int64_t first_ms, int64_t last_ms, int64_t now_ms
 );
 
-// Sends what is under construction, if anything.
-void netflow9_flush(struct netflow9 *encoder, int64_t now_ms);
+// unix_secs, from which sysUptime follows: a whole second at which no LAST lies in the future.
+int64_t netflow9_header_s(const struct netflow9_epoch *epoch, int64_t now_ms, int64_t newest_ms);
 
-// The next export packet carries templates and options: after the socket was re-opened or
-// the collector was found restarted.
-void netflow9_renew_templates(struct netflow9 *encoder);
-
-// Records added from here on are of another sampling: sends what is under construction, and
-// announces it with the next export packet. `interval` > 0, `algorithm` 1 or 2.
-void netflow9_set_sampling(struct netflow9 *encoder, uint32_t interval, uint8_t algorithm);
-
-void netflow9_stats(const struct netflow9 *encoder, struct netflow9_stats *stats);
+static inline int64_t netflow9_bounded_ms(int64_t ms) {
+	return ms < 0 ? 0 : ms > NETFLOW9_TIME_MS_LIMIT ? NETFLOW9_TIME_MS_LIMIT : ms;
+}

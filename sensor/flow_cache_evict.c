@@ -53,7 +53,7 @@ void flow_cache_emit(struct flow_cache *cache, uint32_t slot, enum flow_end end)
 	record->ttl_min = flow->ttl_min;
 	record->ttl_max = flow->ttl_max;
 	record->end = (uint8_t)end;
-	memset(record->reserved, 0, sizeof(record->reserved));
+	memset(record->mpls_label, 0, sizeof(record->mpls_label));
 
 	cache->stats.records[end]++;
 	cache->stats.record_packets += record->packets;

@@ -1,0 +1,140 @@
+#include "encoder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "datagrams.h"
+#include "ipfix.h"
+#include "netflow9.h"
+
+struct encoder {
+	struct datagrams *datagrams; // or else
+	struct ipfix *ipfix;         // in order
+	export_send_fn send;
+	void *arg;
+};
+
+// An IPFIX message is a run of one.
+static void send_message(const struct ipfix_message *message, void *arg) {
+	struct encoder *encoder = arg;
+	const struct export_run run = {
+		.octets = message->octets,
+		.datagram_bytes = message->n,
+		.last_bytes = message->n,
+		.n_datagrams = 1,
+		.datagram_records = message->n_records,
+		.last_records = message->n_records,
+	};
+
+	encoder->send(&run, encoder->arg);
+}
+
+static void new_ipfix(struct encoder *encoder, const struct encoder_config *config) {
+	encoder->ipfix = ipfix_new(
+		&(struct ipfix_config){
+			.domain = config->source_id,
+			.message_bytes = config->datagram_bytes,
+			.sampling_interval = config->sampling_interval,
+			.sampling_algorithm =
+				config->sampling_algorithm != 0 ? config->sampling_algorithm : 1,
+			.profile = config->profile,
+		},
+		send_message,
+		encoder
+	);
+}
+
+struct encoder *encoder_new(const struct encoder_config *config, export_send_fn send, void *arg) {
+	if (send == NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
+	struct encoder *encoder = calloc(1, sizeof(*encoder));
+	if (encoder == NULL)
+		return NULL;
+	encoder->send = send;
+	encoder->arg = arg;
+	bool once = config->template_interval_ms == 0 && config->template_packets == 0;
+	if (config->protocol == ENCODER_IPFIX && once)
+		new_ipfix(encoder, config);
+	else if (config->protocol == ENCODER_IPFIX || config->protocol == ENCODER_NETFLOW9)
+		encoder->datagrams = datagrams_new(config, send, arg);
+	else
+		errno = EPROTONOSUPPORT;
+	if (encoder->datagrams == NULL && encoder->ipfix == NULL) {
+		int error = errno;
+		encoder_free(encoder);
+		errno = error;
+		return NULL;
+	}
+	return encoder;
+}
+
+void encoder_free(struct encoder *encoder) {
+	if (encoder == NULL)
+		return;
+	datagrams_free(encoder->datagrams);
+	ipfix_free(encoder->ipfix);
+	free(encoder);
+}
+
+uint16_t encoder_least_bytes(enum encoder_protocol protocol) {
+	return protocol == ENCODER_IPFIX ? IPFIX_MIN_MESSAGE_BYTES : NETFLOW9_MIN_DATAGRAM_BYTES;
+}
+
+uint16_t encoder_most_bytes(enum encoder_protocol protocol) {
+	return protocol == ENCODER_IPFIX ? IPFIX_MAX_MESSAGE_BYTES : NETFLOW9_MAX_DATAGRAM_BYTES;
+}
+
+void encoder_add(
+	struct encoder *encoder, const struct flow_record *records, size_t n_records, int64_t now_ms
+) {
+	if (encoder->ipfix != NULL)
+		ipfix_add(encoder->ipfix, records, n_records, now_ms);
+	else
+		datagrams_add(encoder->datagrams, records, n_records, now_ms);
+}
+
+void encoder_flush(struct encoder *encoder, int64_t now_ms) {
+	if (encoder->ipfix != NULL)
+		ipfix_flush(encoder->ipfix);
+	else
+		datagrams_flush(encoder->datagrams, now_ms);
+}
+
+void encoder_renew_templates(struct encoder *encoder) {
+	if (encoder->ipfix != NULL)
+		ipfix_renew_templates(encoder->ipfix);
+	else
+		datagrams_renew_templates(encoder->datagrams);
+}
+
+void encoder_set_sampling(struct encoder *encoder, uint32_t interval, uint8_t algorithm) {
+	if (encoder->ipfix != NULL)
+		ipfix_set_sampling(encoder->ipfix, interval, algorithm);
+	else
+		datagrams_set_sampling(encoder->datagrams, interval, algorithm);
+}
+
+void encoder_set_interfaces(
+	struct encoder *encoder, const struct export_interface *interfaces, size_t n
+) {
+	if (encoder->ipfix != NULL)
+		ipfix_set_interfaces(encoder->ipfix, interfaces, n);
+	else
+		datagrams_set_interfaces(encoder->datagrams, interfaces, n);
+}
+
+void encoder_set_counts(struct encoder *encoder, const struct export_counts *counts) {
+	if (encoder->ipfix != NULL)
+		ipfix_set_counts(encoder->ipfix, counts);
+	else
+		datagrams_set_counts(encoder->datagrams, counts);
+}
+
+void encoder_stats(const struct encoder *encoder, struct encoder_stats *stats) {
+	if (encoder->ipfix != NULL)
+		ipfix_stats(encoder->ipfix, stats);
+	else
+		datagrams_stats(encoder->datagrams, stats);
+}
