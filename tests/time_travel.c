@@ -13,8 +13,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "ipfix.h"
-#include "netflow9.h"
+#include "encoder.h"
 #include "wire.h"
 
 enum {
@@ -94,18 +93,21 @@ static void put_datagram(FILE *file, int64_t now_ms, const uint8_t *octets, size
 	put(file, octets, n);
 }
 
-static void take_v9(const struct netflow9_run *run, void *arg) {
-	const struct travel *travel = arg;
-
+static void take(FILE *file, int64_t now_ms, const struct export_run *run) {
 	for (unsigned i = 0; i < run->n_datagrams; i++) {
-		struct netflow9_run one = netflow9_run_part(run, i, 1);
-		put_datagram(travel->v9, travel->now_ms, one.octets, netflow9_run_bytes(&one));
+		struct export_run one = export_run_part(run, i, 1);
+		put_datagram(file, now_ms, one.octets, export_run_bytes(&one));
 	}
 }
 
-static void take_ipfix(const struct ipfix_message *message, void *arg) {
+static void take_v9(const struct export_run *run, void *arg) {
 	const struct travel *travel = arg;
-	put_datagram(travel->ipfix, travel->now_ms, message->octets, message->n);
+	take(travel->v9, travel->now_ms, run);
+}
+
+static void take_ipfix(const struct export_run *run, void *arg) {
+	const struct travel *travel = arg;
+	take(travel->ipfix, travel->now_ms, run);
 }
 
 // Record `travel->n`. Some ended a while ago, some began weeks apart from the epoch's edge, none
@@ -147,6 +149,22 @@ static void close_file(FILE *file) {
 		fail("writing");
 }
 
+static struct encoder *
+make_encoder(enum encoder_protocol protocol, export_send_fn send, struct travel *travel) {
+	const struct encoder_config config = {
+		.protocol = protocol,
+		.source_id = 1,
+		.datagram_bytes = DATAGRAM_BYTES,
+		.template_interval_ms = TEMPLATES_MS,
+		.template_packets = 4800,
+		.sampling_interval = 1,
+	};
+	struct encoder *encoder = encoder_new(&config, send, travel);
+	if (encoder == NULL)
+		fail("encoder");
+	return encoder;
+}
+
 int main(int argc, char **argv) {
 	if (argc != 2) {
 		fprintf(stderr, "usage: time_travel DIR\n");
@@ -157,39 +175,22 @@ int main(int argc, char **argv) {
 		.ipfix = open_capture(argv[1], "ipfix.pcap"),
 		.truth = open_in(argv[1], "truth.json"),
 	};
-	const struct netflow9_config v9_config = {
-		.source_id = 1,
-		.datagram_bytes = DATAGRAM_BYTES,
-		.template_interval_ms = TEMPLATES_MS,
-		.template_packets = 4800,
-		.sampling_interval = 1,
-	};
-	const struct ipfix_config ipfix_config = {
-		.domain = 1,
-		.message_bytes = DATAGRAM_BYTES,
-		.sampling_interval = 1,
-		.sampling_algorithm = 1,
-		.template_interval_ms = TEMPLATES_MS,
-		.template_messages = 4800,
-	};
-	struct netflow9 *v9 = netflow9_new(&v9_config, take_v9, &travel);
-	struct ipfix *ipfix = ipfix_new(&ipfix_config, take_ipfix, &travel);
-	if (v9 == NULL || ipfix == NULL)
-		fail("encoder");
+	struct encoder *v9 = make_encoder(ENCODER_NETFLOW9, take_v9, &travel);
+	struct encoder *ipfix = make_encoder(ENCODER_IPFIX, take_ipfix, &travel);
 
 	for (int64_t ms = 0; ms <= DAYS * 24 * 60 * 60 * 1000; ms += STEP_MS) {
 		travel.now_ms = BEGIN_MS + ms;
 		const struct flow_record records[] = {next_record(&travel), next_record(&travel)};
-		netflow9_add(v9, records, 2, travel.now_ms);
-		ipfix_add(ipfix, records, 2, travel.now_ms);
+		encoder_add(v9, records, 2, travel.now_ms);
+		encoder_add(ipfix, records, 2, travel.now_ms);
 		travel.now_ms += FLUSH_MS;
-		netflow9_flush(v9, travel.now_ms);
-		ipfix_flush(ipfix);
+		encoder_flush(v9, travel.now_ms);
+		encoder_flush(ipfix, travel.now_ms);
 	}
 	fprintf(travel.truth, "]\n");
 
-	netflow9_free(v9);
-	ipfix_free(ipfix);
+	encoder_free(v9);
+	encoder_free(ipfix);
 	close_file(travel.v9);
 	close_file(travel.ipfix);
 	close_file(travel.truth);

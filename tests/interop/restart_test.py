@@ -86,7 +86,7 @@ class Replay:
         self.other = Counter(listening())
         self.process = subprocess.Popen(
             [tap.WEIR, "replay", "--ledger=json", f"--collector=127.0.0.1:{port}",
-             "--collector=127.0.0.1:%d" % self.other.socket.getsockname()[1], "--export-rate=100",
+             "--collector=127.0.0.1:%d" % self.other.socket.getsockname()[1], "--rate=100datagrams",
              "--datagram-size=512", own("scan.pcap")],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
