@@ -28,7 +28,8 @@ struct reader {
 	unsigned section_lines[16]; // by section: where it begins; 0 = not yet
 	yaml_parser_t parser;
 	yaml_event_t event;
-	bool ended; // by an error, or by too many mistakes: no event any more
+	bool ended;  // by an error, or by too many mistakes: no event any more
+	bool broken; // by a mistake of syntax
 	int error;
 };
 
@@ -75,6 +76,7 @@ static void syntax_mistake(struct reader *reader) {
 		return;
 	}
 	if (parser->error == YAML_READER_ERROR) {
+		reader->broken = true;
 		line = column = 1;
 		for (size_t i = 0; i < parser->problem_offset && i < reader->n_bytes; i++) {
 			column = reader->text[i] == '\n' ? 1 : column + 1;
@@ -86,6 +88,7 @@ static void syntax_mistake(struct reader *reader) {
 			column);
 		return;
 	}
+	reader->broken = true;
 	// Of quotes and brackets that nothing closes, the end is the last thing to look at.
 	const char *problem = parser->problem != NULL ? parser->problem : "";
 	bool opened =
@@ -376,13 +379,12 @@ unknown_key(struct reader *reader, const char *section, const char *key, unsigne
 	list_keys(section, words);
 	mistake(reader,
 		line,
-		"%s.%s: not known%s%s%s; in %s there are %s",
+		"%s.%s: not known%s%s%s there are %s",
 		section,
 		shown(key, found),
 		near != NULL ? "; did you mean " : "",
 		near != NULL ? near->key : "",
-		near != NULL ? "?" : "",
-		section,
+		near != NULL ? "? Here" : "; here",
 		words);
 }
 
@@ -580,7 +582,7 @@ int config_file_parse(
 	};
 
 	if (config_syntax_check(text, n_bytes, on_mistake, arg) > 0)
-		return -EINVAL;
+		return -EBADMSG;
 	if (!yaml_parser_initialize(&reader.parser))
 		return -ENOMEM;
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
@@ -590,5 +592,7 @@ int config_file_parse(
 	yaml_parser_delete(&reader.parser);
 	if (reader.error < 0)
 		return reader.error;
+	if (reader.broken)
+		return -EBADMSG;
 	return reader.n_mistakes > 0 ? -EINVAL : 0;
 }

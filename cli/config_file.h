@@ -24,7 +24,9 @@ enum {
 // Gets each mistake, without the file's name: "14: cache.entires: not known; ...".
 typedef void (*config_mistake_fn)(const char *mistake, void *arg);
 
-// Adds what `text` says to `values`. Returns 0, -EINVAL after mistakes were told, or -ENOMEM.
+// Adds what `text` says to `values`. Returns 0; -EINVAL after mistakes were told, where the other
+// values are as they should be; -EBADMSG where it is no YAML, and `values` may have anything of it;
+// or -ENOMEM.
 [[nodiscard]] int config_file_parse(
 	struct setting_values *values,
 	const char *text,
@@ -34,8 +36,8 @@ typedef void (*config_mistake_fn)(const char *mistake, void *arg);
 );
 
 // The same of a file, whose name is copied into `values`; what keeps it from being read is told as
-// a mistake without a line: "cannot be read: Permission denied; ...". Then the error is negative
-// but not -EINVAL.
+// a mistake without a line: "cannot be read: Permission denied; ...". Then it is another negative
+// errno.
 [[nodiscard]] int config_file_read(
 	struct setting_values *values, const char *path, config_mistake_fn on_mistake, void *arg
 );

@@ -13,7 +13,7 @@ struct scan {
 static void tell(struct scan *scan, unsigned line, size_t column, const char *what) {
 	char mistake[CONFIG_MISTAKE_BYTES];
 
-	snprintf(mistake, sizeof(mistake), "%u:%zu: %s", line, column, what);
+	snprintf(mistake, sizeof(mistake), "%u: column %zu: %s", line, column, what);
 	scan->on_mistake(mistake, scan->arg);
 	scan->n_mistakes++;
 }

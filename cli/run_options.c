@@ -264,7 +264,10 @@ static int check_archive(const struct run_options *options) {
 		return 0;
 	for (size_t i = 0; i < options->values.n_of_file; i++) {
 		const struct setting *setting = options->values.of_file[i].setting;
-		if (!setting_in_section(setting, "archive"))
+		// What applies anyway does no harm: weir show-config prints it.
+		if (!setting_in_section(setting, "archive")
+		    || (setting->standard != NULL
+			&& strcmp(setting->standard, options->values.of_file[i].text) == 0))
 			continue;
 		blame(options, setting->key);
 		rc = options_mistake(
@@ -326,7 +329,7 @@ int run_options_take(struct run_options *options, const char *config) {
 		if (rc == -ENOMEM)
 			return options_mistake("%s: no memory", config);
 		if (rc < 0 && rc != -EINVAL)
-			return rc;
+			return rc == -EBADMSG ? -EINVAL : rc;
 	}
 	// Also where the file has mistakes: its values may have some more.
 	unsigned n_refused = setting_values_each(&options->values, take, options);

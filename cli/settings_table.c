@@ -140,7 +140,7 @@ const struct setting settings[] = {
 			   "30d,500GiB",
 		.otherwise = "all files are kept",
 		.example = "30d,500GiB",
-		.help = "delete older files, such as 30d,500GiB",
+		.help = "delete older files, such as 30d,500GiB  [never]",
 		.text = "Deletes closed files whose records are older, and the oldest ones while "
 			"all are larger.",
 	},
@@ -270,7 +270,8 @@ const struct setting settings[] = {
 		.allowed = "numbers and ranges of cores, each once, such as 1,3 or 2-5",
 		.otherwise = "wherever the kernel puts them",
 		.example = "2-5",
-		.help = "cores of the threads, in turn, such as 1,3 or 2-5",
+		.help = "cores of the threads, in turn, such as 1,3 or 2-5\n"
+			"[wherever the kernel puts them]",
 		.text = "The cores of the threads, in turn.",
 	},
 	{

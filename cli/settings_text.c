@@ -37,7 +37,7 @@ static void help_one(FILE *out, const struct setting *setting) {
 	);
 	if (setting->type != SETTING_FLAG && setting->standard != NULL)
 		snprintf(standard, sizeof(standard), "[%s]", standard_of(setting));
-	else if (setting->otherwise != NULL && setting->instead_of == NULL)
+	else if (setting->otherwise != NULL && setting->instead_of == NULL && !setting->none)
 		snprintf(standard, sizeof(standard), "[%s]", standard_of(setting));
 
 	fprintf(out, "%-*s", HELP_COLUMN, left);
@@ -50,7 +50,7 @@ static void help_one(FILE *out, const struct setting *setting) {
 	}
 	fputs(line, out);
 	if (standard[0] != '\0') {
-		bool fits = HELP_COLUMN + strlen(line) + 2 + strlen(standard) < HELP_WIDTH;
+		bool fits = HELP_COLUMN + strlen(line) + 2 + strlen(standard) <= HELP_WIDTH;
 		if (fits)
 			fprintf(out, "  %s", standard);
 		else
@@ -63,7 +63,7 @@ void settings_help(FILE *out) {
 	fputs("Usage: weir run [--config FILE] --port PORT... [OPTIONS]\n"
 	      "Meters the packets on ports until it is stopped (SIGINT, SIGTERM).\n"
 	      "\n"
-	      "      --config FILE           settings that options do not say; see weir.yaml(5),\n"
+	      "      --config FILE           what options do not say; see weir.yaml(5) and\n"
 	      "                              'weir show-config --example'\n",
 	      out);
 	for (size_t i = 0; i < n_settings; i++)
@@ -72,7 +72,7 @@ void settings_help(FILE *out) {
 			help_one(out, &settings[i]);
 	fputs("      --help-archive          the other options of the archive\n"
 	      "\n"
-	      "Exit status: 0 stopped as asked, 1 something failed (said on stderr), 2 wrong "
+	      "Exit status: 0 stopped as asked, 1 something failed (said on stderr), 2 wrong\n"
 	      "usage.\n",
 	      out);
 }
@@ -175,9 +175,8 @@ static void example_one(FILE *out, const struct setting *setting) {
 
 void settings_example(FILE *out) {
 	fputs("# The settings of weir run. Two lines are to be edited: the port below, and the\n"
-	      "# collector under export. All that begins with #KEY: is what applies without it, "
-	      "or\n"
-	      "# an example; remove the # to change it.\n"
+	      "# collector under export. What begins with #KEY: is what applies without it, or an\n"
+	      "# example; remove the # to change it.\n"
 	      "#\n"
 	      "#   weir check-config FILE    says what is wrong with this file, line by line\n"
 	      "#   weir show-config FILE     what applies, and where each value comes from\n"
@@ -230,7 +229,7 @@ static void manual_one(FILE *out, const struct setting *setting) {
 	fputs(".br\nDefault:\n", out);
 	roff(out, standard_of(setting) != NULL ? standard_of(setting) : "none");
 	if (setting->reload)
-		fputs(".br\nNeeds no new start of what meters.\n", out);
+		fputs(".br\nReload.\n", out);
 }
 
 void settings_manual(FILE *out) {

@@ -34,7 +34,7 @@ enum {
 // The values of one setting that apply.
 struct found {
 	const struct setting *setting;
-	const struct setting_value *values[64]; // more than any list takes
+	struct setting_value values[64]; // more than any list takes
 	size_t n;
 	bool is_default;
 	bool replaced; // by what another setting says
@@ -50,7 +50,7 @@ static int collect(const struct setting_value *value, bool is_default, void *arg
 		found->n = 0;
 	found->is_default = is_default;
 	if (found->n < sizeof(found->values) / sizeof(found->values[0]))
-		found->values[found->n++] = value;
+		found->values[found->n++] = *value;
 	return 0;
 }
 
@@ -65,7 +65,7 @@ static bool is_replaced(const struct setting_values *values, const struct settin
 static void origin_of(
 	const struct found *found, const struct setting_value *value, const char *file, char *origin
 ) {
-	if (value == NULL || found->is_default)
+	if (found->is_default)
 		snprintf(origin, ORIGIN_BYTES, "default");
 	else if (value->line > 0)
 		snprintf(origin, ORIGIN_BYTES, "%s:%u", file, value->line);
@@ -117,13 +117,13 @@ static void print_setting(const struct found *found, const char *file) {
 			setting->list ? "    - " : "  %s: ",
 			setting_name(setting)
 		);
-		print_value(found, lead, found->values[i], file);
+		print_value(found, lead, &found->values[i], file);
 	}
 }
 
 static void print_json(const struct found *found, const char *file) {
 	const struct setting *setting = found->setting;
-	const struct setting_value *value = found->n > 0 ? found->values[0] : NULL;
+	const struct setting_value *value = found->n > 0 ? &found->values[0] : NULL;
 	bool given = value != NULL && !found->replaced;
 
 	fputs("{\"key\":", stdout);
@@ -134,9 +134,9 @@ static void print_json(const struct found *found, const char *file) {
 	for (size_t i = 0; given && i < found->n; i++) {
 		fputs(i > 0 ? "," : "", stdout);
 		if (setting->type == SETTING_FLAG)
-			fputs(found->values[i]->text, stdout);
+			fputs(found->values[i].text, stdout);
 		else
-			json_string(stdout, found->values[i]->text);
+			json_string(stdout, found->values[i].text);
 	}
 	if (setting->list)
 		fputc(']', stdout);
