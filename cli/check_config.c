@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,6 +21,14 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 weir run would take it, 1 it has mistakes or cannot be read, 2 wrong\n"
 	"usage.\n";
+
+// "PORT" or "HOST:PORT"; whether there is such a host is not asked.
+static bool is_http_address(const char *text) {
+	const char *colon = strrchr(text, ':'), *port = colon != NULL ? colon + 1 : text;
+	size_t n = strspn(port, "0123456789");
+
+	return n > 0 && n < 6 && port[n] == '\0' && atoi(port) <= 65535 && colon != text;
+}
 
 // What is known only to who uses the value.
 static int check_one(const struct setting_value *value, bool is_default, void *arg) {
@@ -39,6 +48,11 @@ static int check_one(const struct setting_value *value, bool is_default, void *a
 				error
 			);
 		packet_filter_free(filter);
+	} else if (value->setting->id == OPT_HTTP && !is_http_address(value->text)) {
+		rc = options_mistake(
+			"%s: no address; use PORT, HOST:PORT, \"[IPV6]:PORT\" in quotes, or none",
+			value->text
+		);
 	} else if (value->setting->type == SETTING_FILE && access(value->text, R_OK) < 0) {
 		rc = options_mistake(
 			"%s: cannot be read: %s; name a file that can", value->text, strerror(errno)

@@ -324,7 +324,7 @@ static void take_value(struct reader *reader, const struct setting *setting) {
 		mistake(reader,
 			line_of(reader),
 			"%s: a list where one value is due; write '%s: %s', without brackets or "
-			"'-'",
+			"'-', or in quotes if the brackets are its own",
 			setting->key,
 			setting_name(setting),
 			setting->standard != NULL ? setting->standard : setting->example);
@@ -489,7 +489,7 @@ static void unknown_section(struct reader *reader, const char *key, unsigned lin
 static void
 take_section_value(struct reader *reader, const struct setting_section *section, unsigned line) {
 	unsigned *first = &reader->section_lines[section - setting_sections];
-	char words[WORDS_BYTES];
+	char words[WORDS_BYTES], found[FOUND_BYTES];
 
 	if (*first > 0) {
 		mistake(reader,
@@ -506,13 +506,16 @@ take_section_value(struct reader *reader, const struct setting_section *section,
 	} else if (reader->event.type == YAML_MAPPING_START_EVENT) {
 		take_section(reader, section);
 	} else if (!is_null(&reader->event)) {
+		const yaml_event_t *event = &reader->event;
+		bool scalar = event->type == YAML_SCALAR_EVENT;
 		list_keys(section->name, words);
 		mistake(reader,
 			line_of(reader),
-			"%s: %s where a section is due; write its keys in lines below it, "
-			"indented: %s",
+			"%s: %s%s where a section is due; write 'key: value' in lines below it, "
+			"indented, with a space behind the colon; its keys are %s",
 			section->name,
-			reader->event.type == YAML_SCALAR_EVENT ? "a value" : "a list",
+			scalar ? shown((const char *)event->data.scalar.value, found) : "a list",
+			scalar ? ": a value" : "",
 			words);
 		skip(reader);
 	}
@@ -592,7 +595,9 @@ int config_file_parse(
 	yaml_parser_delete(&reader.parser);
 	if (reader.error < 0)
 		return reader.error;
-	if (reader.broken)
+	if (reader.broken) {
+		setting_values_drop_file(values);
 		return -EBADMSG;
+	}
 	return reader.n_mistakes > 0 ? -EINVAL : 0;
 }

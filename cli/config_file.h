@@ -25,8 +25,8 @@ enum {
 typedef void (*config_mistake_fn)(const char *mistake, void *arg);
 
 // Adds what `text` says to `values`. Returns 0; -EINVAL after mistakes were told, where the other
-// values are as they should be; -EBADMSG where it is no YAML, and `values` may have anything of it;
-// or -ENOMEM.
+// values are as they should be; -EBADMSG where it is no YAML, and then none of it counts; or
+// -ENOMEM.
 [[nodiscard]] int config_file_parse(
 	struct setting_values *values,
 	const char *text,

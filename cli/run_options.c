@@ -85,7 +85,7 @@ static int port(struct run_options *options, const char *text) {
 		return options_mistake("--port %s: at most %d ports", text, SENSOR_MAX_PORTS);
 	for (unsigned i = 0; i < options->n_ports; i++)
 		if (strcmp(options->ports[i].name, text) == 0)
-			return options_mistake("--port %s: given twice", text);
+			return options_mistake("--port %s: given twice; name it once", text);
 	if (port_spec_parse(&options->ports[options->n_ports], text, error) < 0)
 		return options_mistake("%s", error);
 	options->n_ports++;

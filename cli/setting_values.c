@@ -114,12 +114,19 @@ bool setting_values_given(const struct setting_values *values, const struct sett
 	return given;
 }
 
-void setting_values_free(struct setting_values *values) {
+void setting_values_drop_file(struct setting_values *values) {
 	for (size_t i = 0; i < values->n_of_file; i++)
 		free(values->of_file[i].text);
+	free(values->of_file);
+	values->of_file = NULL;
+	values->n_of_file = 0;
+	memset(values->lines, 0, sizeof(values->lines));
+}
+
+void setting_values_free(struct setting_values *values) {
+	setting_values_drop_file(values);
 	for (size_t i = 0; i < values->n_of_command; i++)
 		free(values->of_command[i].text);
-	free(values->of_file);
 	free(values->of_command);
 	free(values->file);
 	*values = (struct setting_values){0};

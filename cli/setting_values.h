@@ -47,4 +47,7 @@ unsigned setting_values_each(const struct setting_values *values, setting_take_f
 // says.
 bool setting_values_given(const struct setting_values *values, const struct setting *setting);
 
+// As if the file had said nothing.
+void setting_values_drop_file(struct setting_values *values);
+
 void setting_values_free(struct setting_values *values);

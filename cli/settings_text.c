@@ -175,8 +175,8 @@ static void example_one(FILE *out, const struct setting *setting) {
 
 void settings_example(FILE *out) {
 	fputs("# The settings of weir run. Two lines are to be edited: the port below, and the\n"
-	      "# collector under export. What begins with #KEY: is what applies without it, or an\n"
-	      "# example; remove the # to change it.\n"
+	      "# collector under export. What begins with #KEY: is what applies without it,\n"
+	      "# or an example; remove the # to change it.\n"
 	      "#\n"
 	      "#   weir check-config FILE    says what is wrong with this file, line by line\n"
 	      "#   weir show-config FILE     what applies, and where each value comes from\n"
