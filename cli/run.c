@@ -281,8 +281,9 @@ static bool enter_sandbox(struct session *session) {
 	if (options->no_sandbox) {
 		log_event(
 			LOG_LEVEL_NOTICE,
-			"no sandbox",
-			"as asked, weir keeps its user, its capabilities and all system calls"
+			NULL,
+			"no sandbox, as asked: weir keeps its user, its capabilities and all "
+			"system calls"
 		);
 		return true;
 	}
