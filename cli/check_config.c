@@ -22,12 +22,24 @@ static const char help[] =
 	"Exit status: 0 weir run would take it, 1 it has mistakes or cannot be read, 2 wrong\n"
 	"usage.\n";
 
-// "PORT" or "HOST:PORT"; whether there is such a host is not asked.
-static bool is_http_address(const char *text) {
+// "HOST:PORT", "[IPV6]:PORT", or where `alone` is true "PORT". Whether there is such a host is not
+// asked.
+static bool is_address(const char *text, bool alone) {
 	const char *colon = strrchr(text, ':'), *port = colon != NULL ? colon + 1 : text;
 	size_t n = strspn(port, "0123456789");
 
-	return n > 0 && n < 6 && port[n] == '\0' && atoi(port) <= 65535 && colon != text;
+	if (n == 0 || n > 5 || port[n] != '\0' || atoi(port) > 65535)
+		return false;
+	if (colon == NULL)
+		return alone;
+	// An IPv6 address without brackets would lose its end.
+	bool bracketed = text[0] == '[' && colon[-1] == ']';
+	return colon > text && (bracketed || memchr(text, ':', (size_t)(colon - text)) == NULL);
+}
+
+static bool is_collector(const char *text) {
+	const char *scheme = strstr(text, "://");
+	return is_address(scheme != NULL ? scheme + strlen("://") : text, false);
 }
 
 // What is known only to who uses the value.
@@ -48,9 +60,15 @@ static int check_one(const struct setting_value *value, bool is_default, void *a
 				error
 			);
 		packet_filter_free(filter);
-	} else if (value->setting->id == OPT_HTTP && !is_http_address(value->text)) {
+	} else if (value->setting->id == OPT_HTTP && !is_address(value->text, true)) {
 		rc = options_mistake(
 			"%s: no address; use PORT, HOST:PORT, \"[IPV6]:PORT\" in quotes, or none",
+			value->text
+		);
+	} else if (value->setting->id == OPT_COLLECTOR && !is_collector(value->text)) {
+		rc = options_mistake(
+			"%s: no address with a port; use HOST:PORT or \"[IPV6]:PORT\" in quotes, "
+			"such as 192.0.2.10:2055",
 			value->text
 		);
 	} else if (value->setting->type == SETTING_FILE && access(value->text, R_OK) < 0) {
@@ -64,7 +82,7 @@ static int check_one(const struct setting_value *value, bool is_default, void *a
 
 static int check(const char *file) {
 	struct run_options options = {0};
-	bool good = run_options_take(&options, file) == 0;
+	bool good = run_options_take(&options, file) == 0 && run_options_check_ports(&options) == 0;
 
 	good &= setting_values_each(&options.values, check_one, &options) == 0;
 	if (good)

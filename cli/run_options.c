@@ -297,8 +297,12 @@ static int check(const struct run_options *options) {
 		);
 	}
 	options_place(NULL, 0, NULL);
+	return rc;
+}
+
+int run_options_check_ports(const struct run_options *options) {
 	if (options->n_ports > 0)
-		return rc;
+		return 0;
 	if (options->values.file == NULL)
 		return options_mistake("no port given; 'weir run --port eth1'");
 	return options_mistake(
@@ -369,7 +373,8 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 		return options_mistake(
 			"'%s' is not an option; ports are given with --port", argv[optind]
 		);
-	return run_options_take(options, config);
+	int rc = run_options_take(options, config);
+	return rc == 0 ? run_options_check_ports(options) : rc;
 }
 
 void run_options_done(struct run_options *options) {

@@ -83,6 +83,9 @@ int run_options_parse(struct run_options *options, int argc, char **argv);
 // which was reported too.
 int run_options_take(struct run_options *options, const char *config);
 
+// Without a port there is no run. Returns 0, or -EINVAL after that was reported.
+int run_options_check_ports(const struct run_options *options);
+
 void run_options_done(struct run_options *options);
 
 // "0,2-4": numbers of cores, each once, in this order. Returns 0, or -EINVAL for what is no such

@@ -172,10 +172,7 @@ show_section(const struct run_options *options, const struct setting_section *se
 }
 
 static int show(struct run_options *options, const char *file, bool json) {
-	int rc = run_options_take(options, file);
-
-	// Without any port there is still something to be seen.
-	if (rc < 0 && !(file == NULL && options->n_ports == 0))
+	if (run_options_take(options, file) < 0)
 		return file != NULL ? EXIT_FAILED : EXIT_USAGE;
 	for (size_t i = 0; i < n_setting_sections; i++)
 		show_section(options, &setting_sections[i], json);

@@ -280,6 +280,18 @@ const struct config_mistake config_mistakes[] = {
 	 "4: export.template_interval: 0: at least 1s"},
 	{"capture:\n"
 	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  collectors: [192.0.2.10]\n",
+	 "4: export.collectors: 192.0.2.10: no address with a port; use HOST:PORT or "
+	 "\"[IPV6]:PORT\" in quotes, such as 192.0.2.10:2055"},
+	{"capture:\n"
+	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  collectors: ['2001:db8::1:2055']\n",
+	 "4: export.collectors: 2001:db8::1:2055: no address with a port; use HOST:PORT or "
+	 "\"[IPV6]:PORT\" in quotes, such as 192.0.2.10:2055"},
+	{"capture:\n"
+	 "  ports: [eth1]\n"
 	 "output:\n"
 	 "  ledger: yaml\n",
 	 "4: output.ledger: yaml: not known; use text, json or none"},
