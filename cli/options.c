@@ -42,7 +42,8 @@ static const struct setting *option_at(const char *text, size_t *n) {
 	return setting_of_option(option);
 }
 
-// Options are called by their keys: whoever writes a file reads keys.
+// Options are called by their keys: whoever writes a file reads keys. A file may have anything in
+// it, which is not to reach a terminal.
 static void print_with_keys(const char *text) {
 	size_t n;
 
@@ -52,7 +53,10 @@ static void print_with_keys(const char *text) {
 			fputs(setting->key, stderr);
 			text += n;
 		} else {
-			fputc(*text++, stderr);
+			bool control = (unsigned char)*text < ' ' || *text == 0x7f
+				       || (*text == '\xc2' && (unsigned char)text[1] < 0xa0);
+			fputc(control ? '?' : *text, stderr);
+			text++;
 		}
 	}
 }

@@ -184,6 +184,21 @@ static void a_file_may_be_written_in_several_ways(void **state) {
 	}
 }
 
+static void no_escape_reaches_a_terminal(void **state) {
+	static const char text[] = "capture:\n  sample: \"\\e[2J\"\n  \"\\e[1m\": 1\n"
+				   "log:\n  level: \"\\x9b1m\"\n  eal: \"\\e\\x9b\"\n";
+	int status;
+	(void)state;
+
+	write_file(text, sizeof(text) - 1);
+	char *said = check(FILE_NAME, &status);
+	assert_non_null(strstr(said, FILE_NAME ":2: capture.sample: ?[2J: use N"));
+	assert_non_null(strstr(said, FILE_NAME ":3: capture.?[1m: not known"));
+	assert_null(strchr(said, '\033'));
+	assert_null(strstr(said, "\xc2\x9b"));
+	free(said);
+}
+
 static void brackets_do_not_nest_without_end(void **state) {
 	char text[4096] = "capture: ";
 	int status;
@@ -233,6 +248,7 @@ int main(void) {
 		cmocka_unit_test(what_is_no_file_of_text_is_not_read),
 		cmocka_unit_test(all_mistakes_of_a_file_are_told_in_one_go),
 		cmocka_unit_test(a_file_of_nothing_but_mistakes_is_given_up_on),
+		cmocka_unit_test(no_escape_reaches_a_terminal),
 		cmocka_unit_test(brackets_do_not_nest_without_end),
 		cmocka_unit_test(a_file_may_be_written_in_several_ways),
 		cmocka_unit_test(every_beginning_of_a_file_is_read_to_its_end),
