@@ -16,7 +16,7 @@ const char *config_shown(const char *value, char *found) {
 	while (value[n] != '\0' && n > 0 && (value[n] & 0xc0) == 0x80) // no part of a character
 		n--;
 	memcpy(found, value, n);
-	strcpy(found + n, value[n] != '\0' ? "..." : "");
+	memcpy(found + n, value[n] != '\0' ? "..." : "", value[n] != '\0' ? 4 : 1);
 	for (char *at = found; *at != '\0'; at++) {
 		unsigned char octet = (unsigned char)*at;
 		bool c1 = octet == 0xc2 && (unsigned char)at[1] < 0xa0; // U+0080 to U+009F

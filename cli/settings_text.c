@@ -35,9 +35,11 @@ static void help_one(FILE *out, const struct setting *setting) {
 		setting->argument != NULL ? " " : "",
 		setting->argument != NULL ? setting->argument : ""
 	);
-	if (setting->type != SETTING_FLAG && setting->standard != NULL)
-		snprintf(standard, sizeof(standard), "[%s]", standard_of(setting));
-	else if (setting->otherwise != NULL && setting->instead_of == NULL && !setting->none)
+	// What is off by nature needs no word.
+	bool told = setting->standard != NULL
+			    ? setting->type != SETTING_FLAG
+			    : setting->instead_of == NULL && !setting->none && !setting->required;
+	if (told)
 		snprintf(standard, sizeof(standard), "[%s]", standard_of(setting));
 
 	fprintf(out, "%-*s", HELP_COLUMN, left);
