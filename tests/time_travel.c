@@ -13,8 +13,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "ipfix.h"
-#include "netflow9.h"
+#include "encoder.h"
 #include "wire.h"
 
 enum {
@@ -33,7 +32,7 @@ enum {
 #define TEMPLATES_MS (60 * 60 * 1000)
 
 struct travel {
-	FILE *v9, *ipfix, *truth;
+	FILE *truth;
 	int64_t now_ms;
 	unsigned n; // records
 };
@@ -94,18 +93,39 @@ static void put_datagram(FILE *file, int64_t now_ms, const uint8_t *octets, size
 	put(file, octets, n);
 }
 
-static void take_v9(const struct netflow9_run *run, void *arg) {
-	const struct travel *travel = arg;
+// An encoder, and where its datagrams go.
+struct way {
+	struct travel *travel;
+	FILE *file;
+	struct encoder *encoder;
+};
+
+static void take(const struct export_run *run, void *arg) {
+	const struct way *way = arg;
 
 	for (unsigned i = 0; i < run->n_datagrams; i++) {
-		struct netflow9_run one = netflow9_run_part(run, i, 1);
-		put_datagram(travel->v9, travel->now_ms, one.octets, netflow9_run_bytes(&one));
+		struct export_run one = export_run_part(run, i, 1);
+		put_datagram(way->file, way->travel->now_ms, one.octets, export_run_bytes(&one));
 	}
 }
 
-static void take_ipfix(const struct ipfix_message *message, void *arg) {
-	const struct travel *travel = arg;
-	put_datagram(travel->ipfix, travel->now_ms, message->octets, message->n);
+static void begin(struct way *way, struct travel *travel, const char *dir, bool ipfix) {
+	const struct encoder_config config = {
+		.protocol = ipfix ? ENCODER_IPFIX : ENCODER_NETFLOW9,
+		.source_id = 1,
+		.datagram_bytes = DATAGRAM_BYTES,
+		.template_interval_ms = TEMPLATES_MS,
+		.template_packets = 4800,
+		.sampling_interval = 1,
+	};
+
+	*way = (struct way){
+		.travel = travel,
+		.file = open_capture(dir, ipfix ? "ipfix.pcap" : "v9.pcap"),
+		.encoder = encoder_new(&config, take, way),
+	};
+	if (way->encoder == NULL)
+		fail("encoder");
 }
 
 // Record `travel->n`. Some ended a while ago, some began weeks apart from the epoch's edge, none
@@ -152,46 +172,26 @@ int main(int argc, char **argv) {
 		fprintf(stderr, "usage: time_travel DIR\n");
 		return 2;
 	}
-	struct travel travel = {
-		.v9 = open_capture(argv[1], "v9.pcap"),
-		.ipfix = open_capture(argv[1], "ipfix.pcap"),
-		.truth = open_in(argv[1], "truth.json"),
-	};
-	const struct netflow9_config v9_config = {
-		.source_id = 1,
-		.datagram_bytes = DATAGRAM_BYTES,
-		.template_interval_ms = TEMPLATES_MS,
-		.template_packets = 4800,
-		.sampling_interval = 1,
-	};
-	const struct ipfix_config ipfix_config = {
-		.domain = 1,
-		.message_bytes = DATAGRAM_BYTES,
-		.sampling_interval = 1,
-		.sampling_algorithm = 1,
-		.template_interval_ms = TEMPLATES_MS,
-		.template_messages = 4800,
-	};
-	struct netflow9 *v9 = netflow9_new(&v9_config, take_v9, &travel);
-	struct ipfix *ipfix = ipfix_new(&ipfix_config, take_ipfix, &travel);
-	if (v9 == NULL || ipfix == NULL)
-		fail("encoder");
+	struct travel travel = {.truth = open_in(argv[1], "truth.json")};
+	struct way ways[2];
 
+	for (unsigned i = 0; i < 2; i++)
+		begin(&ways[i], &travel, argv[1], i == 1);
 	for (int64_t ms = 0; ms <= DAYS * 24 * 60 * 60 * 1000; ms += STEP_MS) {
 		travel.now_ms = BEGIN_MS + ms;
 		const struct flow_record records[] = {next_record(&travel), next_record(&travel)};
-		netflow9_add(v9, records, 2, travel.now_ms);
-		ipfix_add(ipfix, records, 2, travel.now_ms);
+		for (unsigned i = 0; i < 2; i++)
+			encoder_add(ways[i].encoder, records, 2, travel.now_ms);
 		travel.now_ms += FLUSH_MS;
-		netflow9_flush(v9, travel.now_ms);
-		ipfix_flush(ipfix);
+		for (unsigned i = 0; i < 2; i++)
+			encoder_flush(ways[i].encoder, travel.now_ms);
 	}
 	fprintf(travel.truth, "]\n");
 
-	netflow9_free(v9);
-	ipfix_free(ipfix);
-	close_file(travel.v9);
-	close_file(travel.ipfix);
+	for (unsigned i = 0; i < 2; i++) {
+		encoder_free(ways[i].encoder);
+		close_file(ways[i].file);
+	}
 	close_file(travel.truth);
 	return 0;
 }

@@ -40,11 +40,11 @@ def need(program):
     return path
 
 
-def until(condition, what):
-    deadline = time.monotonic() + WAIT_S
+def until(condition, what, wait_s=WAIT_S):
+    deadline = time.monotonic() + wait_s
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {WAIT_S} s in vain for {what}")
+            raise AssertionError(f"waited {wait_s} s in vain for {what}")
         time.sleep(0.05)
 
 

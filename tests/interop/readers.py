@@ -2,9 +2,11 @@
 that a collector does not tell of is left out of its records, or of those that lack it."""
 
 import datetime
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -12,6 +14,7 @@ import tempfile
 from records import Nfcapd, addr, icmp_of, mac, need, ports_of, times_of, until, write_pcap
 
 PORT = 2055
+BUSY_S = 60  # nfacctd takes seconds to begin, on a machine that does much else
 IPFIXDUMP_NAMES = {
     "protocolIdentifier": "proto", "tcpControlBits": "tcp_flags", "ipClassOfService": "tos",
     "packetDeltaCount": "packets", "octetDeltaCount": "bytes", "flowEndReason": "end_reason",
@@ -115,17 +118,39 @@ def n_lines(path):
         return file.read().count(b"\n")
 
 
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def open_pipe(path):
+    """To write, once somebody reads."""
+    def is_open():
+        try:
+            found.append(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+        return found
+
+    found = []
+    until(is_open, "nfacctd to open its input", BUSY_S)
+    os.set_blocking(found[0], True)
+    return os.fdopen(found[0], "wb")
+
+
 def nfacctd_objects(pcap, n, folder):
     """What nfacctd prints of a capture, `n` records if all is well."""
-    out, config, primitives = (os.path.join(folder, name) for name in
-                               ("nfacctd.json", "nfacctd.conf", "nfacctd.primitives"))
+    out, config, primitives, log, pipe = (
+        os.path.join(folder, f"nfacctd.{what}") for what in
+        ("json", "conf", "primitives", "log", "pipe"))
+    os.mkfifo(pipe)
     with open(primitives, "w", encoding="utf-8") as file:
         for name, (element, octets) in PMACCT_PRIMITIVES.items():
             file.write(f"name={name} field_type={element} len={octets} semantics=u_int\n")
     with open(config, "w", encoding="utf-8") as file:
         file.write(
-            # It would end with the file, whether its plugin is ready by then or not.
-            f"pcap_savefile: {pcap}\npcap_savefile_wait: true\npcap_savefile_delay: 1\n"
+            f"pcap_savefile: {pipe}\npcap_savefile_wait: true\n"
             "plugins: print[p]\nprint_output[p]: json\n"
             f"print_output_file[p]: {out}\nprint_refresh_time[p]: 1\n"
             # A busy machine spreads the records over several refreshes: each must add to the
@@ -137,15 +162,20 @@ def nfacctd_objects(pcap, n, folder):
             "out_iface,vlan,src_mac,dst_mac,timestamp_start,timestamp_end,export_proto_seqno,"
             "export_proto_sysid,sampling_rate," + ",".join(PMACCT_PRIMITIVES) + "\n"
         )
-    log = os.path.join(folder, "nfacctd.log")
     with open(log, "wb") as file:
         process = subprocess.Popen([need("nfacctd"), "-f", config], stdin=subprocess.DEVNULL,
                                    stdout=file, stderr=file, start_new_session=True)
     try:
-        until(lambda: n_lines(out) >= n, "nfacctd's records")
+        with open(pcap, "rb") as file, open_pipe(pipe) as reader:
+            # It begins when it has seen the head. What comes before its plugin is ready is lost:
+            # that has looked for work once by then.
+            reader.write(file.read(24))
+            reader.flush()
+            until(lambda: "Purging cache - END" in text_of(log), "nfacctd's plugin", BUSY_S)
+            shutil.copyfileobj(file, reader)
+        until(lambda: n_lines(out) >= n, "nfacctd's records", BUSY_S)
     except AssertionError as late:
-        with open(log, encoding="utf-8") as file:
-            raise AssertionError(f"{file.read()}\n{late}: {n_lines(out)} of {n}")
+        raise AssertionError(f"{text_of(log)}\n{late}: {n_lines(out)} of {n}")
     finally:
         # While it waits it does not hear SIGTERM. Its plugin is of its session.
         os.killpg(process.pid, signal.SIGKILL)
