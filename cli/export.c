@@ -17,9 +17,11 @@
 #include "sinks.h"
 
 enum {
-	MAX_HOLD_MS = 1000, // as the exporter of a sensor: a record waits no longer for others
-	MOST_LISTINGS = 5,  // of an archive whose files change under our eyes
+	MOST_LISTINGS = 5, // of an archive whose files change under our eyes
 };
+
+// At an interrupt, for what has been read and waits for its turn.
+#define HURRY_NS (4 * NS_PER_S)
 
 struct session {
 	struct export_options options;
@@ -34,16 +36,16 @@ struct session {
 	struct export_ledger ledger;
 	bool failed;
 
-	bool pending;     // a sink may hold records that are not sent
-	int64_t begun_ms; // the clock when the first of them came
-	int64_t now_ms;   // the clock of the last record
+	int64_t now_ms; // the clock of the last record
 };
 
 // For the signal handler, which is given no argument.
 static volatile sig_atomic_t stopped;
+static struct sinks *running;
 
 static void on_signal(int signal_number) {
 	stopped = 1;
+	sinks_hurry(running, 0, HURRY_NS);
 	// The second one ends weir at once.
 	signal(signal_number, SIG_DFL);
 }
@@ -56,6 +58,13 @@ static void complain(struct session *session, const char *message) {
 
 static void on_complaint(const char *message, void *arg) {
 	complain(arg, message);
+}
+
+// From a thread of a sink's.
+static void on_message(const char *message, bool bad, void *arg) {
+	(void)bad;
+	(void)arg;
+	fprintf(stderr, "weir export: %s\n", message);
 }
 
 static bool is_outside(const struct export_options *options, const struct archive_file *file) {
@@ -135,12 +144,15 @@ static bool open_sinks(struct session *session) {
 		       &(struct sinks_config){
 			       .collectors = options->send.collectors,
 			       .n_collectors = options->send.n_collectors,
-			       .netflow9 = send_options_netflow9(&options->send, 1, 0),
-			       .datagrams_per_s = options->send.datagrams_per_s,
+			       .encoder = send_options_encoder(&options->send, 1, 0),
+			       .tls = options->send.tls,
+			       .rate = options->send.rate,
+			       .distribution = options->send.distribution,
 			       .wait = true,
 			       .print = options->print,
 			       .print_to = session->print_to,
 			       .print_name = options->print_file,
+			       .on_message = on_message,
 			       .on_complaint = on_complaint,
 			       .arg = session,
 		       }
@@ -177,14 +189,6 @@ static bool open_files(struct session *session) {
 	}
 }
 
-static void flush(struct session *session) {
-	for (unsigned i = 0; i < session->sinks.n_collectors; i++)
-		collector_flush(session->sinks.collectors[i], session->now_ms);
-	if (session->sinks.print != NULL)
-		print_flush(session->sinks.print);
-	session->pending = false;
-}
-
 static void
 deliver(struct session *session,
 	const struct flow_record *records,
@@ -192,12 +196,18 @@ deliver(struct session *session,
 	const struct archive_sampling *sampling) {
 	struct sinks *sinks = &session->sinks;
 
-	for (unsigned i = 0; i < sinks->n_collectors; i++) {
-		collector_set_sampling(
-			sinks->collectors[i], sampling->interval, sampling->random ? 2 : 1
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		destination_set_sampling(
+			sinks->destinations[i], sampling->interval, sampling->random ? 2 : 1
 		);
-		collector_add(sinks->collectors[i], records, (size_t)n, session->now_ms);
-	}
+	destination_distribute(
+		sinks->destinations,
+		sinks->n_destinations,
+		session->options.send.distribution,
+		records,
+		(size_t)n,
+		session->now_ms
+	);
 	if (session->ipfix != NULL)
 		ipfix_file_add(
 			session->ipfix,
@@ -232,12 +242,6 @@ static void deliver_batch(
 		int64_t now_ms = ms_of_ticks(records[i].last_ticks);
 		if (now_ms < session->now_ms) // out of order; time does not go back for it
 			now_ms = session->now_ms;
-		if (session->pending && now_ms - session->begun_ms >= MAX_HOLD_MS)
-			flush(session);
-		if (!session->pending) {
-			session->pending = true;
-			session->begun_ms = now_ms;
-		}
 		session->now_ms = now_ms;
 		next = i + 1;
 		while (next < n && ms_of_ticks(records[next].last_ticks) <= now_ms)
@@ -274,7 +278,9 @@ static void run(struct session *session) {
 			show_progress(session);
 	}
 	progress_end(&session->progress);
-	flush(session);
+	sinks_stop(&session->sinks);
+	if (session->sinks.print != NULL)
+		print_flush(session->sinks.print);
 	if (n < 0)
 		complain(session, strerror(-n));
 }
@@ -341,6 +347,7 @@ int command_export(int argc, char **argv) {
 		return rc > 0 ? EXIT_OK : EXIT_USAGE;
 	if (open_files(&session) && open_sinks(&session)) {
 		const struct sigaction on_stop = {.sa_handler = on_signal};
+		running = &session.sinks;
 		sigaction(SIGINT, &on_stop, NULL);
 		sigaction(SIGTERM, &on_stop, NULL);
 		run(&session);

@@ -27,24 +27,7 @@ int export_ledger_check(const struct export_ledger *ledger, char *error) {
 		   "records in the files and accounted for",
 		   error))
 		return -EBADMSG;
-	for (unsigned i = 0; i < ledger->n_sinks; i++) {
-		const struct ledger_sink *sink = &ledger->sinks[i];
-		uint64_t accounted = sink->sent;
-		for (unsigned j = 0; j < sink->n_losses; j++)
-			accounted += sink->losses[j].records;
-		if (!equal(ledger->exported,
-			   sink->records,
-			   "records exported and given to a sink",
-			   error)
-		    || !equal(
-			    sink->records,
-			    accounted,
-			    "records given to a sink and accounted for",
-			    error
-		    ))
-			return -EBADMSG;
-	}
-	return 0;
+	return ledger_check_sinks(ledger->sinks, ledger->n_sinks, ledger->exported, error);
 }
 
 static void text_records(FILE *out, const char *name, uint64_t records) {

@@ -24,11 +24,7 @@ static const char help[] =
 	"      --last DURATION         instead of these: the last 1h, 1d ...\n"
 	"  -c, --collector HOST:PORT   send NetFlow v9 there, to ipfix://HOST:PORT IPFIX\n"
 	"  -t, --to FORMAT[:FILE]      write csv, json or text, to stdout or a file, or\n"
-	"                              ipfix:FILE (RFC 5655)\n"
-	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
-	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
-	"      --template-interval T   templates again after this time  [30s]\n"
-	"      --source-id N           observation domain of the records  [1]\n"
+	"                              ipfix:FILE (RFC 5655)\n" SEND_OPTIONS_HELP
 	"      --ledger FORMAT         account at the end: text, json, none  [text]\n"
 	"      --progress WHEN         auto, always, never  [auto]\n"
 	"\n"

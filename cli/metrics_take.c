@@ -98,11 +98,11 @@ static void keep_ledger(struct metrics *metrics) {
 static void take_sinks(struct metrics *metrics, const struct sinks *sinks) {
 	metrics->ledger.sinks = metrics->sinks;
 	sinks_count(sinks, metrics->sinks, &metrics->ledger.n_sinks);
-	metrics->n_collectors = sinks->n_collectors;
-	for (unsigned i = 0; i < sinks->n_collectors; i++) {
-		struct collector_stats stats;
-		collector_stats(sinks->collectors[i], &stats);
-		metrics->refusals[i] = stats.refusals;
+	metrics->n_collectors = sinks->n_destinations;
+	for (unsigned i = 0; i < sinks->n_destinations; i++) {
+		struct destination_stats stats;
+		destination_stats(sinks->destinations[i], &stats);
+		metrics->refusals[i] = stats.collector.refusals;
 	}
 	metrics->archive = NULL;
 	if (sinks->archive == NULL)

@@ -10,10 +10,14 @@
 
 #include "commands.h"
 #include "exporter.h"
+#include "interfaces.h"
 #include "ledger.h"
 #include "progress.h"
 #include "replay_options.h"
 #include "sinks.h"
+
+// At an interrupt, for the flows that end then.
+#define HURRY_NS (4 * NS_PER_S)
 
 struct session {
 	struct replay_options options;
@@ -25,10 +29,11 @@ struct session {
 };
 
 // For the signal handler, which is given no argument.
-static struct replay *running;
+static struct session *running;
 
 static void on_signal(int signal_number) {
-	replay_stop(running);
+	replay_stop(running->replay);
+	sinks_hurry(&running->sinks, running->options.n_flows, HURRY_NS);
 	// The second one ends weir at once.
 	signal(signal_number, SIG_DFL);
 }
@@ -63,12 +68,14 @@ static bool open_sinks(struct session *session) {
 		&(struct sinks_config){
 			.collectors = options->send.collectors,
 			.n_collectors = options->send.n_collectors,
-			.netflow9 = send_options_netflow9(
+			.encoder = send_options_encoder(
 				&options->send,
 				options->sampling.interval,
 				options->sampling.algorithm
 			),
-			.datagrams_per_s = options->send.datagrams_per_s,
+			.tls = options->send.tls,
+			.rate = options->send.rate,
+			.distribution = options->send.distribution,
 			.wait = true,
 			.print = options->print,
 			.archive = &options->archive,
@@ -121,11 +128,15 @@ static bool start(struct session *session) {
 		return false;
 	}
 
+	struct export_interface interface;
+	interfaces_of_capture(options->files[0], &interface);
+	sinks_set_interfaces(&session->sinks, &interface, 1);
 	session->exporter = exporter_start(&(struct exporter_config){
 		.rings = replay_rings(session->replay),
 		.n_rings = options->n_workers,
-		.collectors = session->sinks.collectors,
-		.n_collectors = session->sinks.n_collectors,
+		.destinations = session->sinks.destinations,
+		.n_destinations = session->sinks.n_destinations,
+		.distribution = options->send.distribution,
 		.archive = session->sinks.archive,
 		.print = session->sinks.print,
 		.sampling_rate = options->sampling.interval,
@@ -163,7 +174,7 @@ int command_replay(int argc, char **argv) {
 		return EXIT_FAILED;
 	}
 
-	running = session.replay;
+	running = &session;
 	// Without SA_RESTART: a read that waits on a pipe must hear of it.
 	const struct sigaction on_stop = {.sa_handler = on_signal};
 	sigaction(SIGINT, &on_stop, NULL);

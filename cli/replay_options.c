@@ -28,11 +28,7 @@ static const char help[] =
 	"      --speed FACTOR          1 = as captured, 10 = ten times, max  [max]\n"
 	"  -f, --filter 'BPF'          meter only what matches, as in tcpdump\n"
 	"  -d, --deduplicate WINDOW    count second copies apart: 5ms[,routed][,copies=N]\n"
-	"  -s, --sample [random:]N     meter one packet of N\n"
-	"      --export-rate N         datagrams/s to a collector, 0 = no limit  [20000]\n"
-	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n"
-	"      --template-interval T   templates again after this time  [30s]\n"
-	"      --source-id N           observation domain of the records  [1]\n"
+	"  -s, --sample [random:]N     meter one packet of N\n" SEND_OPTIONS_HELP
 	"      --progress WHEN         auto, always, never  [auto]\n"
 	"\n"
 	"Exit status: 0 all metered, 1 something failed (said on stderr), 2 wrong usage.\n";

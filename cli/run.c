@@ -13,6 +13,7 @@
 #include "doctor_checks.h"
 #include "exporter.h"
 #include "flow_cache.h"
+#include "interfaces.h"
 #include "lateness.h"
 #include "live_server.h"
 #include "log.h"
@@ -25,12 +26,9 @@
 #include "sensor.h"
 #include "sinks.h"
 
-enum {
-	FLUSH_S = 2,                   // to export what the cache holds at the end
-	LEAST_RECORDS_A_DATAGRAM = 12, // of IPv6; of IPv4 some 24
-};
-
 #define WATCH_EVERY_NS (1 * NS_PER_S)
+// For what the cache holds at the end; the stop is to be over within 5 s.
+#define FLUSH_NS (4 * NS_PER_S)
 // Beside the flow caches: rings, buffers and libraries.
 #define OTHER_MEMORY_BYTES (UINT64_C(128) << 20)
 
@@ -79,12 +77,14 @@ static bool open_sinks(struct session *session) {
 		&(struct sinks_config){
 			.collectors = options->send.collectors,
 			.n_collectors = options->send.n_collectors,
-			.netflow9 = send_options_netflow9(
+			.encoder = send_options_encoder(
 				&options->send,
 				options->sampling.interval,
 				options->sampling.algorithm
 			),
-			.datagrams_per_s = options->send.datagrams_per_s,
+			.tls = options->send.tls,
+			.rate = options->send.rate,
+			.distribution = options->send.distribution,
 			.print = options->print,
 			.archive = &options->archive,
 			.owner = owner,
@@ -175,9 +175,10 @@ static bool make_sensor(struct session *session) {
 static void exclude_own_export(struct session *session) {
 	struct own_export own = {0};
 
-	for (unsigned i = 0; i < session->sinks.n_collectors; i++) {
+	for (unsigned i = 0; i < session->sinks.n_destinations; i++) {
 		struct sockaddr_storage source, destination;
-		const struct collector *collector = session->sinks.collectors[i];
+		const struct collector *collector =
+			destination_collector(session->sinks.destinations[i]);
 		int rc = collector_addresses(collector, &source, &destination);
 		if (rc == 0)
 			rc = own_export_add(&own, &source, &destination);
@@ -192,14 +193,22 @@ static void exclude_own_export(struct session *session) {
 	sensor_exclude(session->sensor, &own);
 }
 
+static void tell_interfaces(struct session *session) {
+	struct export_interface interfaces[SENSOR_MAX_PORTS];
+	size_t n = interfaces_of_sensor(session->sensor, interfaces);
+
+	sinks_set_interfaces(&session->sinks, interfaces, n);
+}
+
 static bool start(struct session *session) {
 	char error[SENSOR_ERROR_BYTES];
 
 	session->exporter = exporter_start(&(struct exporter_config){
 		.rings = sensor_rings(session->sensor),
 		.n_rings = session->options.n_workers,
-		.collectors = session->sinks.collectors,
-		.n_collectors = session->sinks.n_collectors,
+		.destinations = session->sinks.destinations,
+		.n_destinations = session->sinks.n_destinations,
+		.distribution = session->options.send.distribution,
 		.archive = session->sinks.archive,
 		.print = session->sinks.print,
 		.sampling_rate = session->options.sampling.interval,
@@ -287,6 +296,7 @@ static bool enter_sandbox(struct session *session) {
 		);
 		return true;
 	}
+	sinks_needs(&session->sinks, &config);
 	for (unsigned i = 0; i < options->n_ports; i++)
 		config.xdp |= options->ports[i].driver == PORT_AF_XDP;
 	if (config.xdp) // to take its program off the interface at the end
@@ -308,6 +318,18 @@ static bool enter_sandbox(struct session *session) {
 	return true;
 }
 
+// The collectors hear of what was lost before it could be told.
+static void tell_dropped(struct session *session) {
+	struct ledger ledger;
+	uint64_t packets = 0;
+
+	sensor_ledger(session->sensor, &ledger);
+	for (unsigned i = 0; i < ledger.n_ports; i++)
+		packets +=
+			ledger.ports[i].missed + ledger.ports[i].errors + ledger.ports[i].no_mbuf;
+	sinks_set_dropped(&session->sinks, packets, ledger.records_lost);
+}
+
 // Until a signal comes, or no port is left. Returns whether it was the signal.
 static bool wait_for_end(struct session *session, const sigset_t *signals) {
 	time_ns_t watched_ns = monotonic_ns();
@@ -323,6 +345,7 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 			log_tick();
 			if (sensor_watch(session->sensor) == 0)
 				return false;
+			tell_dropped(session);
 			report_update(&session->report, session->sensor);
 			run_http_update(session->http);
 			continue;
@@ -333,17 +356,11 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 }
 
 // At the pace of a run the flows of a large cache would take long to leave: 8 million some 20 s.
-// The stop is to be over within 5 s.
 static void hurry(struct session *session) {
 	struct ledger ledger;
-	uint32_t rate = session->options.send.datagrams_per_s;
 
 	sensor_ledger(session->sensor, &ledger);
-	uint64_t needed = ledger.cached_flows / LEAST_RECORDS_A_DATAGRAM / FLUSH_S;
-	if (rate == 0 || needed <= rate)
-		return;
-	for (unsigned i = 0; i < session->sinks.n_collectors; i++)
-		collector_set_rate(session->sinks.collectors[i], (uint32_t)needed);
+	sinks_hurry(&session->sinks, ledger.cached_flows, FLUSH_NS);
 }
 
 static void finish(struct session *session) {
@@ -390,6 +407,7 @@ int command_run(int argc, char **argv) {
 	// Downstream first: whoever makes records finds someone to take them.
 	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
 		exclude_own_export(&session);
+		tell_interfaces(&session);
 		if (start(&session) && open_live(&session) && open_http(&session)
 		    && enter_sandbox(&session) && sinks_start(&session.sinks)) {
 			log_event(LOG_LEVEL_NOTICE, NULL, "metering; Ctrl-C or SIGTERM stops");

@@ -279,6 +279,18 @@ static int check_archive(const struct run_options *options) {
 	return rc;
 }
 
+// A certificate is of use with its key alone, and the reverse.
+static int check_certificate(const struct run_options *options) {
+	const struct collector_tls *tls = &options->send.tls;
+
+	if ((tls->cert_file == NULL) == (tls->key_file == NULL))
+		return 0;
+	bool key_missing = tls->key_file == NULL;
+	blame(options, key_missing ? "export.tls_cert" : "export.tls_key");
+	return key_missing ? options_mistake("--tls-cert needs its key; add --tls-key")
+			   : options_mistake("--tls-key needs its certificate; add --tls-cert");
+}
+
 // What can only be said of all together.
 static int check(const struct run_options *options) {
 	int rc = check_archive(options);
@@ -287,6 +299,8 @@ static int check(const struct run_options *options) {
 		blame(options, "archive.retain");
 		rc = archive_options_check(&options->archive);
 	}
+	if (check_certificate(options) < 0)
+		rc = -EINVAL;
 	if (options->n_flows / options->n_workers < FLOW_CACHE_MIN_FLOWS) {
 		blame(options, "threads.workers");
 		rc = options_mistake(

@@ -1,13 +1,18 @@
 #include "send_options.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "netflow9.h"
 #include "options.h"
+#include "units.h"
 
 // At 24 records each some 480,000 records a second: more than replays make, and what a
 // collector with the kernel's default receive buffer can take.
 #define DEFAULT_DATAGRAMS_PER_S 20000
+#define MAX_RATE UINT64_C(1000000000000)
 
 enum {
 	TEMPLATE_PACKETS = 4800,
@@ -17,12 +22,47 @@ void send_options_init(struct send_options *options) {
 	*options = (struct send_options){
 		.template_interval_ns = 30 * NS_PER_S,
 		.source_id = 1,
-		.datagrams_per_s = DEFAULT_DATAGRAMS_PER_S,
+		.rate = {DEFAULT_DATAGRAMS_PER_S, PACER_DATAGRAMS},
 	};
+}
+
+// Whether `text` ends with `unit`, which is cut off.
+static bool cut_unit(char *text, const char *unit) {
+	size_t n = strlen(text), n_unit = strlen(unit);
+
+	if (n <= n_unit || strcmp(text + n - n_unit, unit) != 0)
+		return false;
+	text[n - n_unit] = '\0';
+	return true;
+}
+
+static int rate(const char *arg, struct pacer_rate *rate) {
+	char number[64];
+	int rc = -EINVAL;
+
+	if (snprintf(number, sizeof(number), "%s", arg) < (int)sizeof(number)) {
+		(void)cut_unit(number, "/s");
+		rate->unit = PACER_RECORDS;
+		if (cut_unit(number, "bit"))
+			rate->unit = PACER_BITS;
+		else if (cut_unit(number, "datagrams"))
+			rate->unit = PACER_DATAGRAMS;
+		else
+			(void)cut_unit(number, "records");
+		rc = units_count(number, &rate->per_s);
+	}
+	if (rc == 0 && rate->per_s <= MAX_RATE)
+		return 0;
+	return options_mistake(
+		"--rate %s: not a rate; use records a second, such as 500000, or 100Mbit, or "
+		"20000datagrams, up to 10^12 of them, or 0 for no limit",
+		arg
+	);
 }
 
 int send_options_take(struct send_options *options, int id, const char *arg) {
 	static const char *const ledgers[] = {"text", "json", "none", NULL};
+	static const char *const distributions[] = {"mirror", "balance", NULL};
 	uint64_t value;
 	int rc;
 
@@ -44,11 +84,25 @@ int send_options_take(struct send_options *options, int id, const char *arg) {
 		if (rc == 0 && options->template_interval_ns < NS_PER_S)
 			rc = options_mistake("--template-interval %s: at least 1s", arg);
 		return rc;
-	case OPT_EXPORT_RATE:
-		rc = options_whole("export-rate", arg, 0, 100000000, &value);
-		if (rc == 0)
-			options->datagrams_per_s = (uint32_t)value;
+	case OPT_RATE:
+		return rate(arg, &options->rate);
+	case OPT_DISTRIBUTE:
+		rc = options_one_of("distribute", arg, distributions, "mirror or balance");
+		if (rc >= 0)
+			options->distribution = DISTRIBUTE_MIRROR + (enum distribution)rc;
 		return rc;
+	case OPT_TLS_CA:
+		options->tls.ca_file = arg;
+		return 0;
+	case OPT_TLS_CERT:
+		options->tls.cert_file = arg;
+		return 0;
+	case OPT_TLS_KEY:
+		options->tls.key_file = arg;
+		return 0;
+	case OPT_TLS_NAME:
+		options->tls.server_name = arg;
+		return 0;
 	case OPT_DATAGRAM_SIZE:
 		rc = options_whole(
 			"datagram-size",
@@ -70,9 +124,9 @@ int send_options_take(struct send_options *options, int id, const char *arg) {
 	}
 }
 
-struct netflow9_config
-send_options_netflow9(const struct send_options *options, uint32_t interval, uint8_t algorithm) {
-	return (struct netflow9_config){
+struct encoder_config
+send_options_encoder(const struct send_options *options, uint32_t interval, uint8_t algorithm) {
+	return (struct encoder_config){
 		.source_id = options->source_id,
 		.datagram_bytes = options->datagram_bytes,
 		.template_interval_ms = (uint32_t)(options->template_interval_ns / NS_PER_MS),

@@ -13,8 +13,10 @@ struct send_options {
 	unsigned n_collectors;
 	time_ns_t template_interval_ns;
 	uint32_t source_id;
-	uint32_t datagrams_per_s; // 0 = no limit
-	uint16_t datagram_bytes;  // 0 = the collector's default
+	struct collector_tls tls;
+	struct pacer_rate rate;
+	enum distribution distribution;
+	uint16_t datagram_bytes; // 0 = the collector's default
 	enum ledger_format ledger;
 };
 
@@ -22,7 +24,12 @@ struct send_options {
 enum send_option_id {
 	OPT_COLLECTOR = 'c',
 	OPT_LEDGER = 2048,
-	OPT_EXPORT_RATE,
+	OPT_RATE,
+	OPT_DISTRIBUTE,
+	OPT_TLS_CA,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
+	OPT_TLS_NAME,
 	OPT_DATAGRAM_SIZE,
 	OPT_TEMPLATE_INTERVAL,
 	OPT_SOURCE_ID,
@@ -33,11 +40,23 @@ enum send_option_id {
 #define SEND_OPTIONS \
 	{"collector", required_argument, NULL, OPT_COLLECTOR}, \
 	{"ledger", required_argument, NULL, OPT_LEDGER}, \
-	{"export-rate", required_argument, NULL, OPT_EXPORT_RATE}, \
+	{"rate", required_argument, NULL, OPT_RATE}, \
+	{"distribute", required_argument, NULL, OPT_DISTRIBUTE}, \
+	{"tls-ca", required_argument, NULL, OPT_TLS_CA}, \
+	{"tls-cert", required_argument, NULL, OPT_TLS_CERT}, \
+	{"tls-key", required_argument, NULL, OPT_TLS_KEY}, \
+	{"tls-name", required_argument, NULL, OPT_TLS_NAME}, \
 	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE}, \
 	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL}, \
 	{"source-id", required_argument, NULL, OPT_SOURCE_ID}
 // clang-format on
+
+// In the help of a command. A screen is short: what few need stands in the manual alone.
+#define SEND_OPTIONS_HELP                                                                          \
+	"      --rate N                records/s, or NMbit, Ndatagrams  [20000datagrams]\n"        \
+	"      --distribute HOW        mirror: all to each collector, balance  [mirror]\n"         \
+	"      --datagram-size, --template-interval, --source-id, --tls-ca, --tls-cert,\n"         \
+	"      --tls-key, --tls-name   how it is sent: the manual tells\n"
 
 // What applies where nothing is said.
 void send_options_init(struct send_options *options);
@@ -46,6 +65,6 @@ void send_options_init(struct send_options *options);
 // -ENOENT for an id that is none of these.
 int send_options_take(struct send_options *options, int id, const char *arg);
 
-// The encoder's settings, for packets sampled one in `interval` by `algorithm`.
-struct netflow9_config
-send_options_netflow9(const struct send_options *options, uint32_t interval, uint8_t algorithm);
+// The encoders' settings, for packets sampled one in `interval` by `algorithm`.
+struct encoder_config
+send_options_encoder(const struct send_options *options, uint32_t interval, uint8_t algorithm);

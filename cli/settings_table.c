@@ -43,12 +43,14 @@ const struct setting settings[] = {
 		.list = true,
 		.none = true,
 		.required = true,
-		.allowed = "HOST:PORT or [IPV6]:PORT, and before it as needed ipfix:// or "
-			   "netflow9://",
+		.allowed = "HOST:PORT or [IPV6]:PORT, and before it as needed netflow9://, "
+			   "netflow5://, "
+			   "ipfix://, ipfix+tcp:// or ipfix+tls://",
 		.example = "192.0.2.10:2055",
 		.help = "send NetFlow v9 there, to ipfix://HOST:PORT IPFIX",
-		.text = "The collectors, 16 at most, each of which gets all records: NetFlow v9 "
-			"over UDP, or with ipfix:// before the address IPFIX.",
+		.text = "The collectors, 16 at most: NetFlow v9 over UDP, or what stands before "
+			"the address: netflow5://, ipfix:// (over UDP), ipfix+tcp:// or "
+			"ipfix+tls://.",
 	},
 	{
 		.key = "output.print",
@@ -331,17 +333,83 @@ const struct setting settings[] = {
 	},
 	{
 		.key = "export.rate",
-		.option = "export-rate",
-		.id = OPT_EXPORT_RATE,
-		.argument = "N",
-		.type = SETTING_COUNT,
+		.option = "rate",
+		.id = OPT_RATE,
+		.argument = "RATE",
 		.reload = true,
-		.least = "0",
-		.most = "100000000",
-		.standard = "20000",
-		.help = "datagrams/s to a collector, 0 = no limit",
-		.text = "Datagrams a second to a collector; 0 = no limit. At the end the pace is "
-			"raised where what the cache holds would take more than some seconds.",
+		.allowed = "records a second such as 500000, or 100Mbit, or 20000datagrams, or 0 "
+			   "for no limit",
+		.standard = "20000datagrams",
+		.help = "to a collector: 500000 (records/s), 100Mbit,\n20000datagrams; 0 = no "
+			"limit",
+		.text = "The pace to each collector: records, datagrams or bits a second; 0 = no "
+			"limit. At the end it is raised where what the cache holds would take "
+			"more than some seconds.",
+	},
+	{
+		.key = "export.distribute",
+		.option = "distribute",
+		.id = OPT_DISTRIBUTE,
+		.argument = "HOW",
+		.type = SETTING_CHOICE,
+		.allowed = "mirror or balance",
+		.standard = "mirror",
+		.help = "mirror: each collector gets all records; balance:\n"
+			"each gets whole conversations of them",
+		.text = "With mirror each collector gets all records, with balance whole "
+			"conversations of them.",
+	},
+	{
+		.key = "export.tls_ca",
+		.option = "tls-ca",
+		.id = OPT_TLS_CA,
+		.argument = "FILE",
+		.type = SETTING_FILE,
+		.none = true,
+		.allowed = "the name of a file in PEM",
+		.otherwise = "this host's authorities",
+		.example = "/etc/weir/ca.pem",
+		.help = "who may sign a collector's certificate (ipfix+tls)",
+		.text = "The authorities who may sign the certificate of a collector over TLS.",
+	},
+	{
+		.key = "export.tls_cert",
+		.option = "tls-cert",
+		.id = OPT_TLS_CERT,
+		.argument = "FILE",
+		.type = SETTING_FILE,
+		.none = true,
+		.allowed = "the name of a file in PEM",
+		.otherwise = "no certificate is shown",
+		.example = "/etc/weir/sensor.pem",
+		.help = "certificate that is shown to collectors",
+		.text = "The certificate that is shown to collectors over TLS, with "
+			"export.tls_key.",
+	},
+	{
+		.key = "export.tls_key",
+		.option = "tls-key",
+		.id = OPT_TLS_KEY,
+		.argument = "FILE",
+		.type = SETTING_FILE,
+		.none = true,
+		.allowed = "the name of a file in PEM",
+		.otherwise = "no certificate is shown",
+		.example = "/etc/weir/sensor.key",
+		.help = "the key of that certificate",
+		.text = "The key of export.tls_cert.",
+	},
+	{
+		.key = "export.tls_name",
+		.option = "tls-name",
+		.id = OPT_TLS_NAME,
+		.argument = "NAME",
+		.none = true,
+		.allowed = "the name in a collector's certificate, such as flows.example.org",
+		.otherwise = "the collector's host",
+		.example = "flows.example.org",
+		.help = "name in a collector's certificate",
+		.text = "The name that a collector's certificate has to have.",
 	},
 	{
 		.key = "export.datagram_size",

@@ -26,7 +26,7 @@ static bool open_archive(struct sinks *sinks) {
 		&(struct archive_config){
 			.dir = options->dir,
 			.sensor = options->sensor,
-			.sampling_rate = config->netflow9.sampling_interval,
+			.sampling_rate = config->encoder.sampling_interval,
 			.rotate_ns = options->rotate_ns,
 			.rotate_bytes = options->rotate_bytes,
 			.flush_ns = options->flush_ns,
@@ -56,30 +56,93 @@ bool sinks_start(struct sinks *sinks) {
 	return false;
 }
 
+void sinks_needs(const struct sinks *sinks, struct sandbox_config *needs) {
+	for (unsigned i = 0; i < sinks->n_destinations; i++) {
+		const struct collector *collector = destination_collector(sinks->destinations[i]);
+		if (collector_has_sessions(collector))
+			needs->connect = true;
+		else
+			needs->datagrams = true;
+		needs->look_up |= collector_needs_names(collector);
+	}
+}
+
+void sinks_set_interfaces(
+	struct sinks *sinks, const struct export_interface *interfaces, size_t n
+) {
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		destination_set_interfaces(sinks->destinations[i], interfaces, n);
+}
+
+void sinks_set_dropped(struct sinks *sinks, uint64_t packets, uint64_t flows) {
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		destination_set_dropped(sinks->destinations[i], packets, flows);
+}
+
+void sinks_hurry(struct sinks *sinks, uint64_t n_records, time_ns_t patience_ns) {
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		destination_hurry(sinks->destinations[i], n_records, patience_ns);
+}
+
 void sinks_stop(struct sinks *sinks) {
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		destination_end(sinks->destinations[i]);
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		destination_stop(sinks->destinations[i]);
 	archive_stop(sinks->archive);
 }
 
-bool sinks_open(struct sinks *sinks, const struct sinks_config *config) {
+static bool open_destination(struct sinks *sinks, const char *name) {
+	const struct sinks_config *config = &sinks->config;
 	char error[COLLECTOR_ERROR_BYTES];
+	struct destination *destination = destination_open(
+		&(struct destination_config){
+			.collector =
+				{
+					.destination = name,
+					.encoder = config->encoder,
+					.tls = config->tls,
+					.rate = config->rate,
+					.on_message = config->on_message,
+					.arg = config->arg,
+				},
+			.live = !config->wait,
+		},
+		error
+	);
 
-	*sinks = (struct sinks){.config = *config};
-	for (unsigned i = 0; i < config->n_collectors; i++) {
-		struct collector *collector = collector_open(
-			&(struct collector_config){
-				.destination = config->collectors[i],
-				.netflow9 = config->netflow9,
-				.datagrams_per_s = config->datagrams_per_s,
-				.wait = config->wait,
-			},
-			error
-		);
-		if (collector == NULL) {
-			complain(sinks, "%s", error);
-			return false;
-		}
-		sinks->collectors[sinks->n_collectors++] = collector;
+	if (destination == NULL) {
+		complain(sinks, "%s", error);
+		return false;
 	}
+	sinks->destinations[sinks->n_destinations++] = destination;
+	return true;
+}
+
+// Whether what was said of TLS has a meaning.
+static bool tls_is_used(const struct sinks *sinks) {
+	const struct sinks_config *config = &sinks->config;
+	const struct collector_tls *tls = &config->tls;
+
+	if (tls->ca_file == NULL && tls->cert_file == NULL && tls->key_file == NULL
+	    && tls->server_name == NULL)
+		return true;
+	for (unsigned i = 0; i < config->n_collectors; i++)
+		if (strncmp(config->collectors[i], "ipfix+tls://", 12) == 0)
+			return true;
+	complain(
+		sinks, "--tls-ca, -cert, -key and -name are for --collector ipfix+tls://HOST:PORT"
+	);
+	return false;
+}
+
+bool sinks_open(struct sinks *sinks, const struct sinks_config *config) {
+	*sinks = (struct sinks){.config = *config};
+	if (!tls_is_used(sinks))
+		return false;
+	for (unsigned i = 0; i < config->n_collectors; i++)
+		if (!open_destination(sinks, config->collectors[i]))
+			return false;
 	if (config->archive != NULL && config->archive->dir != NULL && !open_archive(sinks))
 		return false;
 	if (config->print != PRINT_NONE) {
@@ -96,29 +159,36 @@ bool sinks_open(struct sinks *sinks, const struct sinks_config *config) {
 
 void sinks_close(struct sinks *sinks) {
 	print_free(sinks->print);
-	for (unsigned i = 0; i < sinks->n_collectors; i++)
-		collector_close(sinks->collectors[i]);
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		destination_close(sinks->destinations[i]);
 	archive_free(sinks->archive);
 	sinks->archive = NULL;
 	sinks->print = NULL;
-	sinks->n_collectors = 0;
+	sinks->n_destinations = 0;
 }
 
-static void count_collector(const struct collector *collector, struct ledger_sink *sink) {
-	struct collector_stats stats;
+static void count_destination(
+	const struct sinks *sinks, const struct destination *destination, struct ledger_sink *sink
+) {
+	struct destination_stats stats;
 
-	collector_stats(collector, &stats);
+	destination_stats(destination, &stats);
 	*sink = (struct ledger_sink){
-		.name = collector_name(collector),
+		.name = collector_name(destination_collector(destination)),
 		.records = stats.records,
-		.sent = stats.records_sent,
-		.datagrams = stats.datagrams_sent,
-		.octets = stats.octets_sent,
+		.shares = sinks->config.distribution == DISTRIBUTE_BALANCE,
+		.sent = stats.collector.records_sent,
+		.datagrams = stats.collector.datagrams_sent,
+		.octets = stats.collector.octets_sent,
 	};
-	ledger_sink_add_loss(sink, "socket_full", stats.lost_full);
-	ledger_sink_add_loss(sink, "refused", stats.lost_refused);
-	ledger_sink_add_loss(sink, "unreachable", stats.lost_unreachable);
-	ledger_sink_add_loss(sink, "other", stats.lost_other);
+	ledger_sink_add_loss(sink, "queue_full", stats.lost_queue);
+	ledger_sink_add_loss(sink, "socket_full", stats.collector.lost_full);
+	ledger_sink_add_loss(sink, "refused", stats.collector.lost_refused);
+	ledger_sink_add_loss(sink, "unreachable", stats.collector.lost_unreachable);
+	ledger_sink_add_loss(sink, "session_lost", stats.collector.lost_session);
+	ledger_sink_add_loss(sink, "untold", stats.collector.lost_untold);
+	ledger_sink_add_loss(sink, "stopped", stats.lost_stopped);
+	ledger_sink_add_loss(sink, "other", stats.collector.lost_other);
 }
 
 static void count_archive(const struct sinks *sinks, struct ledger_sink *sink) {
@@ -148,8 +218,8 @@ static void count_print(const struct sinks *sinks, struct ledger_sink *sink) {
 
 void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned *n) {
 	*n = 0;
-	for (; *n < sinks->n_collectors; (*n)++)
-		count_collector(sinks->collectors[*n], &counts[*n]);
+	for (; *n < sinks->n_destinations; (*n)++)
+		count_destination(sinks, sinks->destinations[*n], &counts[*n]);
 	if (sinks->archive != NULL)
 		count_archive(sinks, &counts[(*n)++]);
 	if (sinks->print != NULL)
@@ -157,26 +227,39 @@ void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned
 }
 
 // Says what a collector did not get, and what it may not have got.
-static void
-report_collector(const struct sinks *sinks, const struct collector *collector, const char *ended) {
-	struct collector_stats stats;
+static void report_destination(
+	const struct sinks *sinks, const struct destination *destination, const char *ended
+) {
+	const char *name = collector_name(destination_collector(destination));
+	struct destination_stats stats;
 
-	collector_stats(collector, &stats);
-	uint64_t lost = stats.records - stats.records_sent;
-	if (stats.refusals > 0)
+	destination_stats(destination, &stats);
+	uint64_t lost = stats.records - stats.collector.records_sent;
+	if (stats.collector.gave_up)
+		complain(
+			sinks,
+			"collector %s: given up, no session came about (%s); %llu of %llu records "
+			"lost: start it before the %s",
+			name,
+			collector_cause(destination_collector(destination)),
+			(unsigned long long)lost,
+			(unsigned long long)stats.records,
+			ended
+		);
+	else if (stats.collector.refusals > 0)
 		complain(
 			sinks,
 			"collector %s: nobody listens there (refused %llu times); start it before "
 			"the %s",
-			collector_name(collector),
-			(unsigned long long)stats.refusals,
+			name,
+			(unsigned long long)stats.collector.refusals,
 			ended
 		);
 	else if (lost > 0)
 		complain(
 			sinks,
 			"collector %s: %llu of %llu records lost; see the ledger",
-			collector_name(collector),
+			name,
 			(unsigned long long)lost,
 			(unsigned long long)stats.records
 		);
@@ -221,8 +304,8 @@ static void report_print(const struct sinks *sinks) {
 }
 
 void sinks_complain(const struct sinks *sinks, const char *ended) {
-	for (unsigned i = 0; i < sinks->n_collectors; i++)
-		report_collector(sinks, sinks->collectors[i], ended);
+	for (unsigned i = 0; i < sinks->n_destinations; i++)
+		report_destination(sinks, sinks->destinations[i], ended);
 	if (sinks->archive != NULL)
 		report_archive(sinks);
 	if (sinks->print != NULL)

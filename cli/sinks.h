@@ -9,9 +9,10 @@
 
 #include "archive.h"
 #include "archive_options.h"
-#include "collector.h"
+#include "destination.h"
 #include "ledger.h"
 #include "print.h"
+#include "sandbox.h"
 
 enum {
 	SINKS_MAX_COLLECTORS = 16,
@@ -26,9 +27,11 @@ enum ledger_format {
 struct sinks_config {
 	const char *const *collectors;
 	unsigned n_collectors;
-	struct netflow9_config netflow9;
-	uint32_t datagrams_per_s; // 0 = no limit
-	bool wait;                // for a socket that is full
+	struct encoder_config encoder;
+	struct collector_tls tls;
+	struct pacer_rate rate;
+	enum distribution distribution;
+	bool wait; // for sinks that are behind; else they lose records
 	enum print_format print;
 	FILE *print_to;                        // NULL = standard output; stays the caller's
 	const char *print_name;                // of `print_to`
@@ -44,8 +47,8 @@ struct sinks_config {
 
 struct sinks {
 	struct sinks_config config;
-	struct collector *collectors[SINKS_MAX_COLLECTORS];
-	unsigned n_collectors;
+	struct destination *destinations[SINKS_MAX_COLLECTORS];
+	unsigned n_destinations;
 	struct archive *archive;               // or NULL
 	char archive_name[ARCHIVE_NAME_BYTES]; // in the ledger
 	struct print *print;                   // or NULL
@@ -58,11 +61,22 @@ struct sinks {
 // could.
 [[nodiscard]] bool sinks_start(struct sinks *sinks);
 
+// What destinations that fail need of a sandbox: sockets to be made, and names to be looked up.
+void sinks_needs(const struct sinks *sinks, struct sandbox_config *needs);
+
+// What options data tell (encoder.h), to all collectors.
+void sinks_set_interfaces(struct sinks *sinks, const struct export_interface *interfaces, size_t n);
+void sinks_set_dropped(struct sinks *sinks, uint64_t packets, uint64_t flows);
+
+// Live, before whoever makes records is stopped: at most so many come yet, and are to have left
+// within `patience_ns`. Async-signal-safe.
+void sinks_hurry(struct sinks *sinks, uint64_t n_records, time_ns_t patience_ns);
+
 // Ends them, when all records have come.
 void sinks_stop(struct sinks *sinks);
 void sinks_close(struct sinks *sinks);
 
-// Fills in what became of the records at each sink, `n` of them, which is n_collectors + 2 at
+// Fills in what became of the records at each sink, `n` of them, which is n_destinations + 2 at
 // most. Says nothing.
 void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned *n);
 

@@ -84,6 +84,35 @@ static bool ports_equal(const struct ledger *ledger, char *error) {
 		   ));
 }
 
+int ledger_check_sinks(
+	const struct ledger_sink *sinks, unsigned n_sinks, uint64_t records, char *error
+) {
+	uint64_t shared = 0;
+	bool shares = false;
+
+	error[0] = '\0';
+	for (unsigned i = 0; i < n_sinks; i++) {
+		const struct ledger_sink *sink = &sinks[i];
+		uint64_t accounted = sink->sent;
+		for (unsigned j = 0; j < sink->n_losses; j++)
+			accounted += sink->losses[j].records;
+		if (sink->shares) {
+			shares = true;
+			shared += sink->records;
+		} else if (!equal(records, sink->records, "records made and given to a sink", error
+			   ))
+			return -EBADMSG;
+		if (!equal(sink->records,
+			   accounted,
+			   "records given to a sink and accounted for",
+			   error))
+			return -EBADMSG;
+	}
+	if (shares && !equal(records, shared, "records made and shared out to sinks", error))
+		return -EBADMSG;
+	return 0;
+}
+
 int ledger_check(const struct ledger *ledger, char *error) {
 	struct ledger_count sum = ledger->metered;
 
@@ -116,24 +145,9 @@ int ledger_check(const struct ledger *ledger, char *error) {
 		)))
 		return -EBADMSG;
 
-	for (unsigned i = 0; i < ledger->n_sinks; i++) {
-		const struct ledger_sink *sink = &ledger->sinks[i];
-		uint64_t accounted = sink->sent;
-		for (unsigned j = 0; j < sink->n_losses; j++)
-			accounted += sink->losses[j].records;
-		if (!equal(ledger_records(ledger) - ledger->records_lost,
-			   sink->records,
-			   "records made and given to a sink",
-			   error)
-		    || !equal(
-			    sink->records,
-			    accounted,
-			    "records given to a sink and accounted for",
-			    error
-		    ))
-			return -EBADMSG;
-	}
-	return 0;
+	return ledger_check_sinks(
+		ledger->sinks, ledger->n_sinks, ledger_records(ledger) - ledger->records_lost, error
+	);
 }
 
 static void text_count(FILE *out, const char *indent, const char *name, struct ledger_count count) {

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 enum {
 	LEDGER_MAX_REASONS = 16,
-	LEDGER_MAX_LOSSES = 8,
+	LEDGER_MAX_LOSSES = 12,
 	LEDGER_ERROR_BYTES = 256,
 };
 
@@ -59,6 +60,7 @@ struct ledger_loss {
 struct ledger_sink {
 	const char *name;
 	uint64_t records; // given to the sink
+	bool shares;      // gets a part of all records, other such sinks the others
 	uint64_t sent;
 	struct ledger_loss losses[LEDGER_MAX_LOSSES];
 	unsigned n_losses;
@@ -100,6 +102,12 @@ uint64_t ledger_records(const struct ledger *ledger);
 void ledger_add_reason(struct ledger *ledger, const char *name, struct ledger_count count);
 
 void ledger_sink_add_loss(struct ledger_sink *sink, const char *name, uint64_t records);
+
+// 0 where every sum holds for the sinks of `records` in all; else -EBADMSG, with a line in `error`
+// (LEDGER_ERROR_BYTES).
+int ledger_check_sinks(
+	const struct ledger_sink *sinks, unsigned n_sinks, uint64_t records, char *error
+);
 
 // 0 where every sum holds; else -EBADMSG, and `error` (LEDGER_ERROR_BYTES) says which does
 // not and by how much.

@@ -386,8 +386,10 @@ static int allow_some(scmp_filter_ctx filter, const struct sandbox_config *confi
 			1,
 			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffff00, _IO(';', 0))
 		);
-	// libxdp looks into a folder of its locks.
-	if ((config->read_files || config->xdp) && !config->write_files && rc == 0)
+	// libxdp looks into a folder of its locks; who looks up names reads /etc/hosts and
+	// resolv.conf.
+	if ((config->read_files || config->look_up || config->xdp) && !config->write_files
+	    && rc == 0)
 		rc = seccomp_rule_add(
 			filter,
 			SCMP_ACT_ALLOW,
@@ -410,6 +412,37 @@ static int allow_some(scmp_filter_ctx filter, const struct sandbox_config *confi
 			rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
 	}
 	return rc;
+}
+
+// Sockets that a collector's stream makes anew, for each of its sessions. None to listen at, none
+// of the machine's own, and none that is raw.
+static int allow_sockets(scmp_filter_ctx filter, const struct sandbox_config *config) {
+	static const int families[] = {AF_INET, AF_INET6};
+	bool datagrams = config->look_up || config->datagrams;
+	bool any = config->connect || datagrams;
+	const int types[] = {
+		config->connect || config->look_up ? SOCK_STREAM : SOCK_DGRAM,
+		datagrams ? SOCK_DGRAM : SOCK_STREAM,
+	};
+	int rc = 0;
+
+	if (any)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+	// To the port that the socket had.
+	if (config->datagrams && rc == 0)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
+	for (unsigned i = 0; i < 4 && (rc == 0 || rc == -EEXIST) && any; i++)
+		rc = seccomp_rule_add(
+			filter,
+			SCMP_ACT_ALLOW,
+			SCMP_SYS(socket),
+			2,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i % 2]),
+			SCMP_A1(SCMP_CMP_MASKED_EQ,
+				UINT32_MAX & ~(SOCK_NONBLOCK | SOCK_CLOEXEC),
+				(scmp_datum_t)types[i / 2])
+		);
+	return rc == -EEXIST ? 0 : rc;
 }
 
 // What is neither listed nor deadly fails with EPERM: a sensor that has run for months is worth
@@ -438,6 +471,8 @@ static int install_filter(const struct sandbox_config *config, char error[SANDBO
 		rc = allow_all(filter, for_writing, sizeof(for_writing) / sizeof(for_writing[0]));
 	if (rc == 0)
 		rc = allow_some(filter, config);
+	if (rc == 0)
+		rc = allow_sockets(filter, config);
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]) && rc == 0; i++)
 		rc = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
 	if (rc == 0)

@@ -24,6 +24,9 @@ struct sandbox_config {
 	uint64_t capabilities; // kept by the caller, bit n is capability n
 	bool read_files;       // files may yet be opened for reading
 	bool write_files;      // files may be made, renamed and deleted: the archive's
+	bool connect;          // TCP connections may yet be made, to collectors
+	bool datagrams;        // UDP sockets may yet be made, bound and connected, to collectors
+	bool look_up;          // and names looked up for them: files read, name servers asked
 	bool xdp;              // an af_xdp port is to be closed: bpf(2) and netlink stay
 	bool keep_user;        // the filter alone
 };

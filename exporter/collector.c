@@ -3,199 +3,103 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <poll.h>
-#include <stdalign.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "collector_internal.h"
 #include "collector_socket.h"
-#include "encoder.h"
 
 enum {
+	DATAGRAM_BYTES = 1400,
 	IPV6_DATAGRAM_BYTES = 1232, // 1280, the least MTU of IPv6, without the headers
-	BURST_DATAGRAMS = 16,       // sent at once before the pacing looks at the clock
-	WAIT_MS = 100,              // for room in a full socket, each time
-	MAX_WAITS = 50,             // after which the datagram is given up
+	STREAM_MESSAGE_BYTES = 8192,
+	// By which rates in other units are compared with records.
+	DATAGRAM_RECORDS = 12, // of IPv6, in a datagram that is as short
+	RECORD_BITS = 100 * 8,
 };
 
 #define CATCH_UP_NS (1 * NS_PER_MS)
+// What the rate needs to be reached at all on a busy machine.
 #define HURRY_CATCH_UP_NS (100 * NS_PER_MS)
-
-// Written by the one thread that sends, read by any. Relaxed: each counter stands for itself,
-// and with one writer a load, an add and a store are enough.
-struct counters {
-	atomic_ullong records;
-	atomic_ullong records_sent;
-	atomic_ullong lost_full;
-	atomic_ullong lost_refused;
-	atomic_ullong lost_unreachable;
-	atomic_ullong lost_other;
-	atomic_ullong datagrams_sent;
-	atomic_ullong octets_sent;
-	atomic_ullong refusals;
-};
-
-struct collector {
-	struct collector_config config;
-	char *name;
-	int socket;
-	bool segments; // the kernel cuts a run into its datagrams (UDP_SEGMENT)
-	struct encoder *encoder;
-	atomic_uint rate; // datagrams a second; relaxed, the change may be seen late
-	unsigned n_burst;
-	time_ns_t due_ns; // of the next burst, by the monotonic clock
-	struct counters counters;
-};
-
-static void add(atomic_ullong *counter, uint64_t n) {
-	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
-	atomic_store_explicit(counter, now + n, memory_order_relaxed);
-}
+#define MOST_SLEEP_NS (100 * NS_PER_MS)
 
 static uint64_t get(const atomic_ullong *counter) {
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-static time_ns_t monotonic_ns(void) {
+time_ns_t collector_now(void) {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-// How many of `n` datagrams may leave now. Holds back what would come faster than the rate, a
-// burst at a time: a receiver's buffer takes a burst, and a sleep for each datagram would cost
-// more than the datagram.
-static unsigned pace(struct collector *collector, unsigned n) {
-	uint32_t rate = atomic_load_explicit(&collector->rate, memory_order_relaxed);
-	if (rate == 0)
-		return n;
-
-	if (collector->n_burst == BURST_DATAGRAMS) {
-		time_ns_t now_ns = monotonic_ns();
-		// A sleep that took too long is made up for, within what a receiver's buffer takes;
-		// in a hurry within what the rate needs to be reached at all on a busy machine.
-		time_ns_t most_ns =
-			rate > collector->config.datagrams_per_s ? HURRY_CATCH_UP_NS : CATCH_UP_NS;
-		if (collector->due_ns < now_ns - most_ns)
-			collector->due_ns = now_ns - most_ns;
-		struct timespec due = {
-			.tv_sec = collector->due_ns / NS_PER_S,
-			.tv_nsec = collector->due_ns % NS_PER_S,
-		};
-		// Who is late does not sleep: also a sleep that is over at once gives the core
-		// away.
-		while (collector->due_ns > now_ns
-		       && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
-			;
-		collector->due_ns += BURST_DATAGRAMS * NS_PER_S / rate;
-		collector->n_burst = 0;
-	}
-	if (n > BURST_DATAGRAMS - collector->n_burst)
-		n = BURST_DATAGRAMS - collector->n_burst;
-	collector->n_burst += n;
-	return n;
-}
-
-// Datagrams to the kernel in one call, all or none: several only with segmentation. Returns 0
-// or a negative errno.
-static int hand_over(struct collector *collector, const struct export_run *run) {
-	struct iovec octets = {(void *)run->octets, export_run_bytes(run)};
-	struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1};
-	alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = {0};
-
-	if (run->n_datagrams > 1) {
-		message.msg_control = control;
-		message.msg_controllen = sizeof(control);
-		struct cmsghdr *segment = CMSG_FIRSTHDR(&message);
-		segment->cmsg_level = IPPROTO_UDP;
-		segment->cmsg_type = UDP_SEGMENT;
-		segment->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-		memcpy(CMSG_DATA(segment), &(uint16_t){(uint16_t)run->datagram_bytes}, 2);
-	}
-	return sendmsg(collector->socket, &message, MSG_NOSIGNAL) >= 0 ? 0 : -errno;
-}
-
-// The same, with patience where the config asks for it.
-static int send_once(struct collector *collector, const struct export_run *run) {
-	for (unsigned n_waits = 0;;) {
-		int rc = hand_over(collector, run);
-		if (rc == -EINTR)
-			continue;
-		bool full = rc == -EAGAIN || rc == -ENOBUFS;
-		if (!full || !collector->config.wait || n_waits++ == MAX_WAITS)
-			return rc;
-		// ENOBUFS is the interface's queue, which poll() does not know of.
-		if (rc == -ENOBUFS)
-			nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
-		else
-			poll(&(struct pollfd){.fd = collector->socket, .events = POLLOUT},
-			     1,
-			     WAIT_MS);
-	}
-}
-
-static atomic_ullong *loss_of(struct counters *counters, int error) {
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-		return &counters->lost_full;
-	case ECONNREFUSED:
-		return &counters->lost_refused;
-	case ENETUNREACH:
-	case EHOSTUNREACH:
-	case ENETDOWN:
-	case EHOSTDOWN:
-		return &counters->lost_unreachable;
+// Records that the pacing lets through each second, roughly.
+static uint64_t records_per_s(const struct pacer_rate *rate) {
+	switch (rate->unit) {
+	case PACER_RECORDS:
+		return rate->per_s;
+	case PACER_BITS:
+		return rate->per_s / RECORD_BITS;
 	default:
-		return &counters->lost_other;
+		return rate->per_s * DATAGRAM_RECORDS;
 	}
 }
 
-// Whoever listens next has no templates yet.
-static void count_refusal(struct collector *collector) {
-	add(&collector->counters.refusals, 1);
-	encoder_renew_templates(collector->encoder);
+static bool hurry_has_come(const struct collector *collector) {
+	return !collector->hurries && get(&collector->hurry) > 0;
 }
 
-// Whether an error may come of segmentation alone: a kernel or a driver without it, or segments
-// longer than the path takes, which go as fragments otherwise.
-static bool is_refused_segmentation(int error) {
-	return error == EINVAL || error == EIO || error == EMSGSIZE || error == ENOPROTOOPT
-	       || error == EOPNOTSUPP;
-}
+static void hurry(struct collector *collector) {
+	struct pacer *pacer = &collector->pacer;
+	uint64_t wanted = get(&collector->hurry);
 
-// Sends datagrams that are paced already, and counts them as sent or lost.
-static void send_part(struct collector *collector, const struct export_run *part) {
-	struct counters *counters = &collector->counters;
-
-	int rc = send_once(collector, part);
-	if (rc == -ECONNREFUSED) {
-		// The answer to an earlier datagram; this one has not been sent.
-		count_refusal(collector);
-		rc = send_once(collector, part);
-	}
-	if (part->n_datagrams > 1 && rc < 0 && is_refused_segmentation(-rc)) {
-		collector->segments = false;
-		for (unsigned i = 0; i < part->n_datagrams; i++) {
-			struct export_run one = export_run_part(part, i, 1);
-			send_part(collector, &one);
-		}
+	collector->hurries = true;
+	if (pacer->rate.per_s == 0 || records_per_s(&pacer->rate) >= wanted)
 		return;
+	*pacer = (struct pacer){
+		.rate = {wanted, PACER_RECORDS},
+		.catch_up_ns = HURRY_CATCH_UP_NS,
+	};
+}
+
+// Sleeps, but no longer than until there is reason not to. Who is late does not sleep: also a
+// sleep that is over at once gives the core away.
+static void sleep_until(const struct collector *collector, time_ns_t due_ns, time_ns_t now_ns) {
+	while (now_ns < due_ns && !collector_aborted(collector) && !hurry_has_come(collector)) {
+		time_ns_t until_ns =
+			due_ns - now_ns > MOST_SLEEP_NS ? now_ns + MOST_SLEEP_NS : due_ns;
+		struct timespec until = {
+			.tv_sec = until_ns / NS_PER_S,
+			.tv_nsec = until_ns % NS_PER_S,
+		};
+		if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+			continue;
+		now_ns = until_ns == due_ns ? due_ns : collector_now();
 	}
-	if (rc < 0) {
-		add(loss_of(counters, -rc), export_run_records(part));
-		return;
-	}
-	add(&counters->records_sent, export_run_records(part));
-	add(&counters->datagrams_sent, part->n_datagrams);
-	add(&counters->octets_sent, export_run_bytes(part));
+}
+
+// How many of the run's datagrams, from `first` on, may leave now. Holds back what would come
+// faster than the rate, a burst at a time: a receiver's buffer takes a burst, and a sleep for each
+// datagram would cost more than the datagram.
+static unsigned pace(struct collector *collector, const struct export_run *run, unsigned first) {
+	struct pacer *pacer = &collector->pacer;
+	const struct pacer_cost each = {1, run->datagram_records, run->datagram_bytes};
+	unsigned n = collector->segments ? run->n_datagrams - first : 1;
+
+	if (pacer->rate.per_s == 0)
+		return n;
+	if (hurry_has_come(collector))
+		hurry(collector);
+	n = pacer_burst(pacer, n, &each);
+	struct export_run part = export_run_part(run, first, n);
+	const struct pacer_cost cost = {n, export_run_records(&part), export_run_bytes(&part)};
+	time_ns_t now_ns = collector_now();
+	sleep_until(collector, pacer_take(pacer, now_ns, &cost), now_ns);
+	return n;
 }
 
 // Without segmentation one call for each datagram: sendmmsg() keeps to itself the error that
@@ -204,90 +108,142 @@ static void send_run(const struct export_run *run, void *arg) {
 	struct collector *collector = arg;
 
 	for (unsigned i = 0, n; i < run->n_datagrams; i += n) {
-		n = pace(collector, collector->segments ? run->n_datagrams - i : 1);
+		n = pace(collector, run, i);
 		struct export_run part = export_run_part(run, i, n);
-		send_part(collector, &part);
+		if (collector_aborted(collector))
+			collector_count(
+				&collector->counters.lost_stopped, export_run_records(&part)
+			);
+		else if (collector->stream != NULL)
+			collector_messages(collector, &part);
+		else
+			collector_datagrams(collector, &part);
 	}
 }
 
-// What stands behind "ipfix://" or "netflow9://", and which. NULL where it is another scheme.
-static const char *behind_scheme(const char *destination, bool *ipfix) {
+// What stands before "://" and the protocol that it means.
+static const struct scheme {
+	const char *name;
+	enum encoder_protocol protocol;
+	bool stream, tls;
+} schemes[] = {
+	{"netflow9", ENCODER_NETFLOW9, false, false},
+	{"netflow5", ENCODER_NETFLOW5, false, false},
+	{"ipfix", ENCODER_IPFIX, false, false},
+	{"ipfix+tcp", ENCODER_IPFIX, true, false},
+	{"ipfix+tls", ENCODER_IPFIX, true, true},
+};
+
+// The address in `destination`, NULL where its scheme is another.
+static const char *behind_scheme(const char *destination, const struct scheme **scheme) {
 	const char *at = strstr(destination, "://");
 
-	*ipfix = strncmp(destination, "ipfix://", 8) == 0;
+	*scheme = &schemes[0];
 	if (at == NULL)
 		return destination;
-	return *ipfix || strncmp(destination, "netflow9://", 11) == 0 ? at + 3 : NULL;
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strlen(schemes[i].name) == (size_t)(at - destination)
+		    && strncmp(destination, schemes[i].name, (size_t)(at - destination)) == 0) {
+			*scheme = &schemes[i];
+			return at + 3;
+		}
+	return NULL;
 }
 
-static bool make_encoder(struct collector *collector, bool ipfix) {
-	const struct netflow9_config *config = &collector->config.netflow9;
+static void complain(const struct collector_config *config, char *error, const char *wrong) {
+	snprintf(error, COLLECTOR_ERROR_BYTES, "collector %s: %s", config->destination, wrong);
+}
 
-	collector->encoder = encoder_new(
-		&(struct encoder_config){
-			.protocol = ipfix ? ENCODER_IPFIX : ENCODER_NETFLOW9,
-			.source_id = config->source_id,
-			.datagram_bytes = config->datagram_bytes,
-			.template_interval_ms = config->template_interval_ms,
-			.template_packets = config->template_packets,
-			.sampling_interval = config->sampling_interval,
-			.sampling_algorithm = config->sampling_algorithm,
-		},
-		send_run,
-		collector
-	);
-	return collector->encoder != NULL;
+static bool open_socket(struct collector *collector, char *error) {
+	struct encoder_config *encoder = &collector->config.encoder;
+
+	collector->socket = collector_socket_open(collector->address, &collector->family, error);
+	if (collector->socket < 0)
+		return false;
+	// 0 is what it is anyway; a kernel that does not know the option says so.
+	collector->segments =
+		!collector->config.no_segmentation
+		&& setsockopt(collector->socket, IPPROTO_UDP, UDP_SEGMENT, &(int){0}, sizeof(int))
+			   == 0;
+	if (encoder->datagram_bytes == 0)
+		encoder->datagram_bytes =
+			collector->family == AF_INET6 ? IPV6_DATAGRAM_BYTES : DATAGRAM_BYTES;
+	return true;
+}
+
+static bool open_stream(struct collector *collector, bool tls, char *error) {
+	struct encoder_config *encoder = &collector->config.encoder;
+
+	if (encoder->datagram_bytes == 0)
+		encoder->datagram_bytes = STREAM_MESSAGE_BYTES;
+	encoder->template_interval_ms = 0;
+	encoder->template_packets = 0;
+	return collector_stream_open(collector, tls, error);
+}
+
+// Returns whether it could.
+static bool open_transport(struct collector *collector, char *error) {
+	const struct scheme *scheme;
+
+	collector->address = behind_scheme(collector->name, &scheme);
+	if (collector->address == NULL) {
+		complain(
+			&collector->config,
+			error,
+			"weir speaks netflow9://, ipfix:// and netflow5:// over UDP, ipfix+tcp:// "
+			"and ipfix+tls://"
+		);
+		return false;
+	}
+	collector->config.encoder.protocol = scheme->protocol;
+	return scheme->stream ? open_stream(collector, scheme->tls, error)
+			      : open_socket(collector, error);
+}
+
+struct encoder *collector_new_encoder(struct collector *collector) {
+	struct encoder *encoder = encoder_new(&collector->config.encoder, send_run, collector);
+
+	if (encoder == NULL)
+		return NULL;
+	if (collector->interval > 0)
+		encoder_set_sampling(encoder, collector->interval, collector->algorithm);
+	if (collector->n_interfaces > 0)
+		encoder_set_interfaces(encoder, collector->interfaces, collector->n_interfaces);
+	encoder_set_counts(encoder, &collector->counts);
+	return encoder;
 }
 
 struct collector *collector_open(const struct collector_config *config, char *error) {
 	struct collector *collector = calloc(1, sizeof(*collector));
-	int family = AF_UNSPEC;
-	bool ipfix;
-	const char *address = behind_scheme(config->destination, &ipfix);
 
 	if (collector == NULL) {
-		snprintf(
-			error,
-			COLLECTOR_ERROR_BYTES,
-			"collector %s: %s",
-			config->destination,
-			strerror(errno)
-		);
+		complain(config, error, strerror(errno));
 		return NULL;
 	}
 	collector->config = *config;
-	atomic_init(&collector->rate, config->datagrams_per_s);
 	collector->socket = -1;
-	if (address == NULL)
-		snprintf(
-			error,
-			COLLECTOR_ERROR_BYTES,
-			"collector %s: weir speaks netflow9:// and ipfix://, over UDP",
-			config->destination
-		);
-	else
-		collector->socket = collector_socket_open(address, &family, error);
-	if (collector->socket < 0) {
+	collector->pacer = (struct pacer){.rate = config->rate, .catch_up_ns = CATCH_UP_NS};
+	collector->name = strdup(config->destination);
+	if (collector->name == NULL) {
+		complain(config, error, strerror(errno));
 		collector_close(collector);
 		return NULL;
 	}
-	// 0 is what it is anyway; a kernel that does not know the option says so.
-	collector->segments =
-		!config->no_segmentation
-		&& setsockopt(collector->socket, IPPROTO_UDP, UDP_SEGMENT, &(int){0}, sizeof(int))
-			   == 0;
-	if (collector->config.netflow9.datagram_bytes == 0)
-		collector->config.netflow9.datagram_bytes =
-			family == AF_INET6 ? IPV6_DATAGRAM_BYTES : NETFLOW9_DEFAULT_DATAGRAM_BYTES;
-	collector->name = strdup(config->destination);
-	if (!make_encoder(collector, ipfix) || collector->name == NULL) {
-		snprintf(
-			error,
-			COLLECTOR_ERROR_BYTES,
-			"collector %s: %s",
-			config->destination,
-			strerror(errno)
-		);
+	collector->troubles = (struct troubles){
+		.name = collector->name,
+		.on_message = config->on_message,
+		.arg = config->arg,
+	};
+	if (!open_transport(collector, error)) {
+		collector_close(collector);
+		return NULL;
+	}
+	// A replay is over soon, and then says what it lost.
+	if (!config->live && collector->stream == NULL)
+		collector->troubles.on_message = NULL;
+	collector->encoder = collector_new_encoder(collector);
+	if (collector->encoder == NULL) {
+		complain(config, error, strerror(errno));
 		collector_close(collector);
 		return NULL;
 	}
@@ -300,8 +256,18 @@ void collector_close(struct collector *collector) {
 	if (collector->socket >= 0)
 		close(collector->socket);
 	encoder_free(collector->encoder);
+	stream_close(collector->stream);
 	free(collector->name);
 	free(collector);
+}
+
+// What the encoder passed over.
+static void count_untold(struct collector *collector) {
+	struct encoder_stats stats;
+
+	encoder_stats(collector->encoder, &stats);
+	// Relaxed: as all counters.
+	atomic_store_explicit(&collector->counters.lost_untold, stats.untold, memory_order_relaxed);
 }
 
 void collector_add(
@@ -310,22 +276,50 @@ void collector_add(
 	size_t n_records,
 	int64_t now_ms
 ) {
-	add(&collector->counters.records, n_records);
+	collector_count(&collector->counters.records, n_records);
 	encoder_add(collector->encoder, records, n_records, now_ms);
+	if (collector->broken)
+		encoder_flush(collector->encoder, now_ms);
+	if (collector->config.encoder.protocol == ENCODER_NETFLOW5)
+		count_untold(collector);
 }
 
 void collector_set_sampling(struct collector *collector, uint32_t interval, uint8_t algorithm) {
+	collector->interval = interval;
+	collector->algorithm = algorithm;
 	encoder_set_sampling(collector->encoder, interval, algorithm);
 }
 
-void collector_flush(struct collector *collector, int64_t now_ms) {
-	int error = 0;
+void collector_set_interfaces(
+	struct collector *collector, const struct export_interface *interfaces, size_t n
+) {
+	collector->n_interfaces = n < EXPORT_MOST_INTERFACES ? n : EXPORT_MOST_INTERFACES;
+	memcpy(collector->interfaces, interfaces, collector->n_interfaces * sizeof(*interfaces));
+	encoder_set_interfaces(collector->encoder, collector->interfaces, collector->n_interfaces);
+}
 
+void collector_set_counts(struct collector *collector, const struct export_counts *counts) {
+	collector->counts = *counts;
+	encoder_set_counts(collector->encoder, counts);
+}
+
+bool collector_ready(struct collector *collector, int timeout_ms) {
+	return collector->stream == NULL || collector_stream_ready(collector, timeout_ms);
+}
+
+bool collector_has_sessions(const struct collector *collector) {
+	return collector->stream != NULL;
+}
+
+bool collector_needs_names(const struct collector *collector) {
+	return collector->stream != NULL ? stream_needs_names(collector->stream)
+					 : collector_socket_has_name(collector->address);
+}
+
+void collector_flush(struct collector *collector, int64_t now_ms) {
 	encoder_flush(collector->encoder, now_ms);
-	// The answer to the last datagrams, which no further one may be there to bring.
-	getsockopt(collector->socket, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
-	if (error == ECONNREFUSED)
-		count_refusal(collector);
+	if (collector->stream == NULL)
+		collector_look_for_refusal(collector);
 }
 
 const char *collector_name(const struct collector *collector) {
@@ -337,6 +331,8 @@ int collector_addresses(
 	struct sockaddr_storage *source,
 	struct sockaddr_storage *destination
 ) {
+	if (collector->stream != NULL)
+		return -ENOTCONN;
 	socklen_t source_bytes = sizeof(*source), destination_bytes = sizeof(*destination);
 
 	if (getsockname(collector->socket, (struct sockaddr *)source, &source_bytes) < 0
@@ -346,12 +342,22 @@ int collector_addresses(
 	return 0;
 }
 
-void collector_set_rate(struct collector *collector, uint32_t datagrams_per_s) {
-	atomic_store_explicit(&collector->rate, datagrams_per_s, memory_order_relaxed);
+const char *collector_cause(const struct collector *collector) {
+	return collector->stream != NULL ? stream_error(collector->stream) : "";
+}
+
+void collector_hurry(struct collector *collector, uint64_t records_a_second) {
+	atomic_store_explicit(&collector->hurry, records_a_second, memory_order_relaxed);
+}
+
+void collector_abort(struct collector *collector) {
+	atomic_store_explicit(&collector->aborted, true, memory_order_relaxed);
+	if (collector->stream != NULL)
+		stream_abort(collector->stream);
 }
 
 void collector_stats(const struct collector *collector, struct collector_stats *stats) {
-	const struct counters *counters = &collector->counters;
+	const struct collector_counters *counters = &collector->counters;
 
 	*stats = (struct collector_stats){
 		.records = get(&counters->records),
@@ -359,9 +365,15 @@ void collector_stats(const struct collector *collector, struct collector_stats *
 		.lost_full = get(&counters->lost_full),
 		.lost_refused = get(&counters->lost_refused),
 		.lost_unreachable = get(&counters->lost_unreachable),
+		.lost_session = get(&counters->lost_session),
 		.lost_other = get(&counters->lost_other),
+		.lost_stopped = get(&counters->lost_stopped),
+		.lost_untold = get(&counters->lost_untold),
 		.datagrams_sent = get(&counters->datagrams_sent),
 		.octets_sent = get(&counters->octets_sent),
 		.refusals = get(&counters->refusals),
+		.reopened = get(&counters->reopened),
+		.sessions = collector->stream != NULL ? stream_sessions(collector->stream) : 0,
+		.gave_up = atomic_load_explicit(&counters->gave_up, memory_order_relaxed),
 	};
 }

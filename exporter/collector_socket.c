@@ -1,7 +1,10 @@
 #include "collector_socket.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,46 +12,34 @@
 #include <unistd.h>
 
 #include "collector.h"
+#include "host_port.h"
 
 enum {
-	HOST_BYTES = 256,
 	SEND_BUFFER_BYTES = 1 << 20,
 };
 
-// Splits "HOST:PORT" or "[HOST]:PORT". Returns what is wrong with it, or NULL.
-static const char *split(const char *destination, char *host, const char **port) {
-	const char *begin = destination, *end;
+// Binds to the port of `named`, for whoever keeps apart exporters by their ports. Best effort: its
+// family may be another, and another socket may have the port.
+static void bind_like(int fd, const struct sockaddr_storage *named) {
+	struct sockaddr_storage any = {.ss_family = named->ss_family};
 
-	if (*begin == '[') {
-		end = strchr(++begin, ']');
-		if (end == NULL || end[1] != ':')
-			return "not [ADDRESS]:PORT";
-		*port = end + 2;
-	} else {
-		end = strrchr(begin, ':');
-		if (end == NULL)
-			return "no port";
-		if (memchr(begin, ':', (size_t)(end - begin)) != NULL)
-			return "an IPv6 address must stand in brackets";
-		*port = end + 1;
-	}
-	if (end == begin || end - begin >= HOST_BYTES)
-		return "no host that could be one";
-
-	char *rest;
-	errno = 0;
-	unsigned long number = strtoul(*port, &rest, 10);
-	if (**port < '0' || **port > '9' || *rest != '\0')
-		return "the port is not a number";
-	if (number < 1 || number > 65535 || errno == ERANGE)
-		return "the port must be from 1 to 65535";
-	memcpy(host, begin, (size_t)(end - begin));
-	host[end - begin] = '\0';
-	return NULL;
+	if (named->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&any)->sin6_port =
+			((const struct sockaddr_in6 *)named)->sin6_port;
+	else
+		((struct sockaddr_in *)&any)->sin_port =
+			((const struct sockaddr_in *)named)->sin_port;
+	// This socket and the one that it replaces have the port for a moment. Else no two have:
+	// the kernel would give it to two that both allow it.
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	(void)bind(fd, (struct sockaddr *)&any, sizeof(any));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){0}, sizeof(int));
 }
 
-// A connected socket for one of the addresses of `found`, the first that works.
-static int connect_any(const struct addrinfo *found, int *family) {
+// A connected socket for one of the addresses of `found`, the first that works. With the source
+// port of `named`, if that is not NULL.
+static int
+connect_any(const struct addrinfo *found, const struct sockaddr_storage *named, int *family) {
 	int error = EADDRNOTAVAIL;
 
 	for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
@@ -61,6 +52,8 @@ static int connect_any(const struct addrinfo *found, int *family) {
 		}
 		// Best effort: the kernel may cap it.
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
+		if (named != NULL)
+			bind_like(fd, named);
 		if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
 			*family = at->ai_family;
 			return fd;
@@ -71,16 +64,17 @@ static int connect_any(const struct addrinfo *found, int *family) {
 	return -error;
 }
 
-int collector_socket_open(const char *destination, int *family, char *error) {
+static int
+open_like(const char *destination, const struct sockaddr_storage *named, int *family, char *error) {
 	const struct addrinfo hints = {
 		.ai_socktype = SOCK_DGRAM,
 		.ai_flags = AI_NUMERICSERV,
 	};
-	char host[HOST_BYTES];
+	char host[HOST_PORT_HOST_BYTES];
 	const char *port;
 	struct addrinfo *found;
 
-	const char *wrong = split(destination, host, &port);
+	const char *wrong = host_port_split(destination, host, &port);
 	if (wrong != NULL) {
 		snprintf(
 			error,
@@ -103,7 +97,7 @@ int collector_socket_open(const char *destination, int *family, char *error) {
 		);
 		return -EHOSTUNREACH;
 	}
-	rc = connect_any(found, family);
+	rc = connect_any(found, named, family);
 	freeaddrinfo(found);
 	if (rc < 0)
 		snprintf(
@@ -115,4 +109,36 @@ int collector_socket_open(const char *destination, int *family, char *error) {
 			strerror(-rc)
 		);
 	return rc;
+}
+
+int collector_socket_open(const char *destination, int *family, char *error) {
+	return open_like(destination, NULL, family, error);
+}
+
+bool collector_socket_has_name(const char *destination) {
+	char host[HOST_PORT_HOST_BYTES];
+	const char *port;
+	struct in6_addr address;
+
+	// A scope behind an IPv6 address ("%eth0") is no name.
+	if (host_port_split(destination, host, &port) != NULL)
+		return false;
+	host[strcspn(host, "%")] = '\0';
+	return inet_pton(AF_INET, host, &address) != 1 && inet_pton(AF_INET6, host, &address) != 1;
+}
+
+int collector_socket_renew(const char *destination, int *socket, int *family, char *error) {
+	struct sockaddr_storage named;
+	socklen_t bytes = sizeof(named);
+	int new_family;
+
+	bool has_name = getsockname(*socket, (struct sockaddr *)&named, &bytes) == 0;
+	setsockopt(*socket, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	int fd = open_like(destination, has_name ? &named : NULL, &new_family, error);
+	if (fd < 0)
+		return fd;
+	close(*socket);
+	*socket = fd;
+	*family = new_family;
+	return 0;
 }

@@ -10,7 +10,7 @@
 #include "record_ring.h"
 
 enum {
-	MAX_HOLD_MS = 1000,   // a record waits no longer than this for its datagram to fill
+	PRINT_HOLD_MS = 1000, // a record waits no longer than this in the buffer of print
 	MAX_READ = 256,       // slots at once
 	IDLE_SLEEP_US = 500,  // between looks at empty rings; a ring holds far more than comes then
 	LONG_SLEEP_US = 4000, // live, while little comes: each waking costs some 20 us
@@ -29,8 +29,9 @@ struct exporter {
 	pthread_t thread;
 	struct input *inputs;
 	unsigned n_inputs;
-	struct collector **collectors;
-	unsigned n_collectors;
+	struct destination **destinations;
+	unsigned n_destinations;
+	enum distribution distribution;
 	struct archive *archive;
 	struct print *print;
 	uint32_t sampling_rate;
@@ -39,31 +40,33 @@ struct exporter {
 	uint64_t due_ticks;        // after its last packet an idle flow is to have left
 	uint64_t live_ticks; // the latest clock of any ring: they are one clock, read at times
 
-	bool pending;     // a sink may hold records that are not sent
+	bool pending;     // print may hold records in its buffer
 	int64_t begun_ms; // the clock when the first of them came
-	int64_t now_ms;   // the clock of the last record
 };
 
 static void sleep_us(long us) {
 	nanosleep(&(struct timespec){.tv_nsec = us * NS_PER_US}, NULL);
 }
 
-static void flush_sinks(struct exporter *exporter) {
-	// With the clock of the last record, not of whatever made us flush: what is sent depends
-	// on the records alone.
-	for (unsigned i = 0; i < exporter->n_collectors; i++)
-		collector_flush(exporter->collectors[i], exporter->now_ms);
+static void flush_print(struct exporter *exporter) {
 	if (exporter->print != NULL)
 		print_flush(exporter->print);
 	exporter->pending = false;
 }
 
-// Flushes what has waited long enough by the clock `now_ms`, or belongs before a clock that
-// was set back.
-static void flush_if_due(struct exporter *exporter, int64_t now_ms) {
+static void end_sinks(struct exporter *exporter) {
+	for (unsigned i = 0; i < exporter->n_destinations; i++)
+		destination_end(exporter->destinations[i]);
+	flush_print(exporter);
+}
+
+// What has waited long enough by the clock `now_ms` leaves.
+static void tell_clock(struct exporter *exporter, int64_t now_ms) {
+	for (unsigned i = 0; i < exporter->n_destinations; i++)
+		destination_tick(exporter->destinations[i], now_ms);
 	if (exporter->pending
-	    && (now_ms - exporter->begun_ms >= MAX_HOLD_MS || now_ms < exporter->now_ms))
-		flush_sinks(exporter);
+	    && (now_ms - exporter->begun_ms >= PRINT_HOLD_MS || now_ms < exporter->begun_ms))
+		flush_print(exporter);
 }
 
 static void count_lateness(
@@ -90,16 +93,21 @@ deliver(struct exporter *exporter,
 	uint64_t now_ticks) {
 	int64_t now_ms = ms_of_ticks(now_ticks);
 
-	flush_if_due(exporter, now_ms);
+	tell_clock(exporter, now_ms);
 	if (!exporter->pending) {
 		exporter->pending = true;
 		exporter->begun_ms = now_ms;
 	}
-	exporter->now_ms = now_ms;
 	if (exporter->lateness != NULL)
 		count_lateness(exporter, records, n_records, now_ticks);
-	for (unsigned i = 0; i < exporter->n_collectors; i++)
-		collector_add(exporter->collectors[i], records, n_records, now_ms);
+	destination_distribute(
+		exporter->destinations,
+		exporter->n_destinations,
+		exporter->distribution,
+		records,
+		n_records,
+		now_ms
+	);
 	if (exporter->archive != NULL)
 		archive_add(exporter->archive, records, n_records, ns_of_ticks(now_ticks));
 	if (exporter->print != NULL)
@@ -169,7 +177,7 @@ static uint32_t drain_input(struct exporter *exporter, struct input *input) {
 }
 
 static void tell_time(struct exporter *exporter) {
-	flush_if_due(exporter, ms_of_ticks(exporter->live_ticks));
+	tell_clock(exporter, ms_of_ticks(exporter->live_ticks));
 	if (exporter->archive != NULL)
 		archive_tick(exporter->archive, ns_of_ticks(exporter->live_ticks));
 }
@@ -196,7 +204,7 @@ static void run_live(struct exporter *exporter) {
 			n_since = 0;
 		}
 	} while (n_ended < exporter->n_inputs);
-	flush_sinks(exporter);
+	end_sinks(exporter);
 }
 
 static void *run(void *arg) {
@@ -211,17 +219,17 @@ static void *run(void *arg) {
 	while ((input = next_input(exporter)) != NULL) {
 		// Nothing older than this can follow, from any ring.
 		if (input->now_ticks > 0)
-			flush_if_due(exporter, ms_of_ticks(input->now_ticks));
+			tell_clock(exporter, ms_of_ticks(input->now_ticks));
 		if (drain_input(exporter, input) == 0)
 			sleep_us(IDLE_SLEEP_US);
 	}
-	flush_sinks(exporter);
+	end_sinks(exporter);
 	return NULL;
 }
 
 static void exporter_free(struct exporter *exporter) {
 	free(exporter->inputs);
-	free(exporter->collectors);
+	free(exporter->destinations);
 	free(exporter);
 }
 
@@ -235,7 +243,8 @@ struct exporter *exporter_start(const struct exporter_config *config) {
 	if (exporter == NULL)
 		return NULL;
 	exporter->n_inputs = config->n_rings;
-	exporter->n_collectors = config->n_collectors;
+	exporter->n_destinations = config->n_destinations;
+	exporter->distribution = config->distribution;
 	exporter->archive = config->archive;
 	exporter->print = config->print;
 	exporter->sampling_rate = config->sampling_rate;
@@ -243,16 +252,17 @@ struct exporter *exporter_start(const struct exporter_config *config) {
 	exporter->lateness = config->lateness;
 	exporter->due_ticks = config->idle_timeout_ticks - config->clock_lag_ticks;
 	exporter->inputs = calloc(config->n_rings, sizeof(exporter->inputs[0]));
-	exporter->collectors = calloc(config->n_collectors + 1, sizeof(exporter->collectors[0]));
-	if (exporter->inputs == NULL || exporter->collectors == NULL) {
+	exporter->destinations =
+		calloc(config->n_destinations + 1, sizeof(exporter->destinations[0]));
+	if (exporter->inputs == NULL || exporter->destinations == NULL) {
 		exporter_free(exporter);
 		errno = ENOMEM;
 		return NULL;
 	}
 	for (unsigned i = 0; i < config->n_rings; i++)
 		exporter->inputs[i].ring = config->rings[i];
-	for (unsigned i = 0; i < config->n_collectors; i++)
-		exporter->collectors[i] = config->collectors[i];
+	for (unsigned i = 0; i < config->n_destinations; i++)
+		exporter->destinations[i] = config->destinations[i];
 
 	int rc = pthread_create(&exporter->thread, NULL, run, exporter);
 	if (rc != 0) {

@@ -5,6 +5,8 @@
 // one stream of records and times that is the same in every run, whichever worker ran ahead.
 // Live, each ring is read as it fills: no worker's records wait for those of another.
 //
+// A sink that is a destination has a thread of its own (destination.h): no other waits for it.
+//
 // Threads: start and join from one thread; the sinks belong to the exporter's thread between.
 // Time: the clock of the marks; the exporter reads none of its own.
 
@@ -13,7 +15,7 @@
 #include <stdbool.h>
 
 #include "archive.h"
-#include "collector.h"
+#include "destination.h"
 #include "lateness.h"
 #include "print.h"
 #include "ring.h"
@@ -21,10 +23,11 @@
 struct exporter;
 
 struct exporter_config {
-	struct ring *const *rings; // of records, one a worker
-	unsigned n_rings;          // at least 1
-	struct collector *const *collectors;
-	unsigned n_collectors;
+	struct ring *const *rings;               // of records, one a worker
+	unsigned n_rings;                        // at least 1
+	struct destination *const *destinations; // may be stopped when the exporter is joined
+	unsigned n_destinations;
+	enum distribution distribution;
 	struct archive *archive; // or NULL; started, or to be started: live its records wait
 	struct print *print;     // or NULL
 	bool live;               // take records as they come, whatever their order
@@ -40,6 +43,6 @@ struct exporter_config {
 // and sinks remain the caller's and must outlive the exporter.
 [[nodiscard]] struct exporter *exporter_start(const struct exporter_config *config);
 
-// Waits until the end mark of every ring has come and all sinks are flushed, then frees.
+// Waits until the end mark of every ring has come and all sinks have all records, then frees.
 // NULL is fine.
 void exporter_join(struct exporter *exporter);

@@ -219,6 +219,10 @@ struct ring *const *sensor_rings(const struct sensor *sensor) {
 	return sensor->rings;
 }
 
+const struct port *sensor_port(const struct sensor *sensor, unsigned i) {
+	return i < sensor->n_ports ? sensor->ports[i].port : NULL;
+}
+
 void sensor_exclude(struct sensor *sensor, const struct own_export *own) {
 	sensor->own = *own;
 }

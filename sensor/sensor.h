@@ -68,6 +68,9 @@ void sensor_free(struct sensor *sensor);
 // The record rings, one for each worker, for the exporter that must run before sensor_start().
 struct ring *const *sensor_rings(const struct sensor *sensor);
 
+// The port `i`, in the order of the config; NULL behind the last.
+const struct port *sensor_port(const struct sensor *sensor, unsigned i);
+
 // Packets that are not to be metered, before sensor_start().
 void sensor_exclude(struct sensor *sensor, const struct own_export *own);
 

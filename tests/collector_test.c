@@ -23,14 +23,14 @@ static struct collector *open_collector(const char *destination, uint32_t rate, 
 	return collector_open(
 		&(struct collector_config){
 			.destination = destination,
-			.netflow9 =
+			.encoder =
 				{
 					.source_id = 7,
 					.template_interval_ms = 30000,
 					.template_packets = 4800,
 					.sampling_interval = 1,
 				},
-			.datagrams_per_s = rate,
+			.rate = {rate, PACER_DATAGRAMS},
 			.wait = true,
 		},
 		error

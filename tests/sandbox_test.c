@@ -27,6 +27,8 @@
 #include "exporter.h"
 #include "record_ring.h"
 #include "sandbox.h"
+#include "stream.h"
+#include "stream_peer.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -359,26 +361,29 @@ static void exporting_child(void) {
 	char error[COLLECTOR_ERROR_BYTES];
 	struct sandbox_state state;
 	struct ring *ring = ring_new(64, sizeof(struct flow_record));
-	struct collector *collector = collector_open(
-		&(struct collector_config){
-			.destination = destination,
-			.netflow9 =
+	struct destination *to = destination_open(
+		&(struct destination_config){
+			.collector =
 				{
-					.source_id = 1,
-					.template_interval_ms = 30000,
-					.template_packets = 100,
-					.sampling_interval = 1,
+					.destination = destination,
+					.encoder =
+						{
+							.source_id = 1,
+							.template_interval_ms = 30000,
+							.template_packets = 100,
+							.sampling_interval = 1,
+						},
+					.rate = {100, PACER_DATAGRAMS},
 				},
-			.datagrams_per_s = 100,
 		},
 		error
 	);
-	MUST(ring != NULL && collector != NULL);
+	MUST(ring != NULL && to != NULL);
 	struct exporter *exporter = exporter_start(&(struct exporter_config){
 		.rings = &ring,
 		.n_rings = 1,
-		.collectors = &collector,
-		.n_collectors = 1,
+		.destinations = &to,
+		.n_destinations = 1,
 		.sampling_rate = 1,
 	});
 	MUST(exporter != NULL);
@@ -397,10 +402,12 @@ static void exporting_child(void) {
 	ring_push(ring);
 	ring_publish(ring);
 	exporter_join(exporter);
-	struct collector_stats stats;
-	collector_stats(collector, &stats);
-	MUST(stats.records == 50 && stats.records_sent == 50 && stats.datagrams_sent >= 2);
-	collector_close(collector);
+	destination_stop(to);
+	struct destination_stats stats;
+	destination_stats(to, &stats);
+	MUST(stats.records == 50 && stats.collector.records_sent == 50);
+	MUST(stats.collector.datagrams_sent >= 2);
+	destination_close(to);
 	ring_free(ring);
 }
 
@@ -421,6 +428,120 @@ static void records_still_reach_their_collector(void **state) {
 	close(fd);
 }
 
+static int peer_port;
+
+// A stream opened before, connected after. With TLS the peer is the child's own.
+static void connecting_child(bool tls, const char *host) {
+	char address[64], error[STREAM_ERROR_BYTES];
+	struct sandbox_state state;
+	struct peer peer = {0};
+
+	snprintf(address, sizeof(address), "%s:%d", host, peer_port);
+	if (tls) {
+		peer_bind(&peer, peer_reads_all);
+		peer_use_tls(&peer, &(struct peer_tls){.certificate = CERT_GOOD});
+		peer_start(&peer);
+		snprintf(address, sizeof(address), "%s:%s", host, peer.port);
+	}
+	struct stream *stream = stream_open(
+		&(struct stream_config){
+			.address = address,
+			.tls = tls,
+			.ca_file = tls ? certificate_authority() : NULL,
+		},
+		error
+	);
+	MUST(stream != NULL);
+	enter(
+		&(struct sandbox_config){
+			.keep_user = geteuid() != 0,
+			.connect = true,
+			.look_up = stream_needs_names(stream),
+		},
+		&state
+	);
+	MUST(getuid() != 0);
+	if (stream_connect(stream, 10000) != 1) {
+		fprintf(stderr, "%s\n", stream_error(stream));
+		_exit(1);
+	}
+	MUST(stream_write(stream, "weir", 4) == 0);
+	stream_close(stream);
+	if (tls) {
+		peer_stop(&peer);
+		MUST(peer.octets == 4 && peer.farewell);
+	}
+}
+
+static void tcp_child(void) {
+	connecting_child(false, "127.0.0.1");
+}
+
+static void named_tcp_child(void) {
+	connecting_child(false, "localhost");
+}
+
+static void tls_child(void) {
+	connecting_child(true, "127.0.0.1");
+}
+
+static void named_tls_child(void) {
+	connecting_child(true, "localhost");
+}
+
+static void streams_still_find_their_collector(void **state) {
+	struct peer peer;
+	(void)state;
+
+	// Its kernel accepts for it.
+	peer_bind(&peer, peer_reads_all);
+	assert_int_equal(listen(peer.listener, 4), 0);
+	peer_port = (int)strtol(peer.port, NULL, 10);
+	succeeds(tcp_child);
+	succeeds(named_tcp_child);
+	peer_stop(&peer);
+	certificates_make();
+	succeeds(tls_child);
+	succeeds(named_tls_child);
+	certificates_remove();
+}
+
+static void no_more_than_connecting(bool look_up) {
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sandbox_state state;
+
+	enter(&(struct sandbox_config){.keep_user = true, .connect = true, .look_up = look_up},
+	      &state);
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	MUST(fd >= 0);
+	MUST(bind(fd, (void *)&in, sizeof(in)) == -1 && errno == EPERM);
+	MUST(listen(fd, 1) == -1 && errno == EPERM);
+	MUST((socket(AF_INET, SOCK_DGRAM, 0) >= 0) == look_up);
+	MUST(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) == -1 && errno == EPERM);
+	MUST(socket(AF_INET, SOCK_SEQPACKET, 0) == -1 && errno == EPERM);
+	MUST(socket(AF_UNIX, SOCK_STREAM, 0) == -1 && errno == EPERM);
+	MUST(socket(AF_PACKET, SOCK_DGRAM, 0) == -1 && errno == EPERM);
+	MUST(socket(AF_NETLINK, SOCK_DGRAM, 0) == -1 && errno == EPERM);
+	if (!SANITIZED) {
+		MUST((open("/etc/hosts", O_RDONLY) >= 0) == look_up);
+		MUST(open("/dev/null", O_WRONLY) == -1 && errno == EPERM);
+	}
+}
+
+static void connecting_alone_child(void) {
+	no_more_than_connecting(false);
+}
+
+static void looking_up_child(void) {
+	no_more_than_connecting(true);
+}
+
+static void streams_are_allowed_no_more_than_they_need(void **state) {
+	(void)state;
+	succeeds(connecting_alone_child);
+	succeeds(looking_up_child);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(root_is_gone_from_every_thread),
@@ -433,6 +554,8 @@ int main(void) {
 		cmocka_unit_test(what_only_an_intruder_does_ends_the_process),
 		cmocka_unit_test(what_a_sensor_does_goes_on),
 		cmocka_unit_test(records_still_reach_their_collector),
+		cmocka_unit_test(streams_still_find_their_collector),
+		cmocka_unit_test(streams_are_allowed_no_more_than_they_need),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

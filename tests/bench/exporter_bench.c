@@ -1,10 +1,11 @@
-// Times the way of a record from the exporter to the kernel: the NetFlow v9 encoder alone, and
-// a collector that sends to a socket on loopback which another core empties.
+// Times the way of a record from the exporter to the kernel: the encoder of NetFlow v9 alone, a
+// loop of sendto() behind it, a collector, and a destination, whose thread is on the same core; all
+// to a socket on loopback which another core empties.
 //
 //   exporter_bench [RECORDS [REPEATS]]
 //
-// One in five records is IPv6. The ways take turns; told are the medians, in CPU time of the
-// sending thread. Each turn is checked before it counts: the sink must have seen every datagram
+// One in five records is IPv6. The ways take turns; told are the medians, in CPU time of
+// what sends. Each turn is checked before it counts: the sink must have seen every datagram
 // and every record that was sent, by their headers. Cores 0 and 1.
 
 #include <arpa/inet.h>
@@ -23,7 +24,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "collector.h"
+#include "destination.h"
 #include "encoder.h"
 #include "record_sink.h"
 
@@ -33,17 +34,20 @@ enum {
 	N_RECORDS = 4096, // in the second-level cache, as what comes out of a ring
 	AT_ONCE = 64,     // handed to the encoder, as a worker publishes them
 	MOST_REPEATS = 101,
-	IN_FLIGHT = 256, // datagrams that the sink may be behind
+	IN_FLIGHT = 256,     // datagrams that the sink may be behind
+	LEFT_RECORDS = 2048, // under construction, and not enough to wake a thread for
 	SINK_BUFFER_BYTES = 8 << 20,
 };
 
-enum way { ENCODE, SEND, SENDMMSG, SEGMENT, N_WAYS };
+enum way { ENCODE, SENDTO, SEND, SENDMMSG, SEGMENT, DESTINATION, N_WAYS };
 
 static const char *const names[N_WAYS] = {
 	"encoder_add",
+	"sendto",
 	"collector, a call each",
 	"sendmmsg",
 	"collector, UDP_SEGMENT",
+	"destination",
 };
 
 struct bench {
@@ -52,9 +56,11 @@ struct bench {
 	struct record_sink sink;
 	char destination[64];
 	struct collector *segmenting, *calling;
-	struct encoder *encoder, *mmsg_encoder;
+	struct destination *destination_of_all;
+	struct encoder *encoder, *mmsg_encoder, *sendto_encoder;
 	int mmsg_socket;
-	uint64_t n_encoded, n_mmsg_datagrams, n_mmsg_failed;
+	int64_t destination_ms;
+	uint64_t n_encoded, n_mmsg_datagrams, n_sendto_datagrams, n_failed;
 };
 
 static void fail(const char *what) {
@@ -70,10 +76,18 @@ static void pin(int core) {
 		fail("cannot pin");
 }
 
-static double cpu_ns(void) {
+static double clock_ns(clockid_t clock) {
 	struct timespec now;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	clock_gettime(clock, &now);
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+// Of all threads but the sink's, which must be at rest: its clock is read at another moment.
+static double all_ns(const struct bench *bench) {
+	clockid_t sink;
+	if (pthread_getcpuclockid(bench->sink.thread, &sink) != 0)
+		fail("pthread_getcpuclockid");
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID) - clock_ns(sink);
 }
 
 static void open_sink(struct bench *bench) {
@@ -97,6 +111,18 @@ static void count_only(const struct export_run *run, void *arg) {
 	bench->n_encoded += export_run_records(run);
 }
 
+static void send_each(const struct export_run *run, void *arg) {
+	struct bench *bench = arg;
+
+	for (unsigned i = 0; i < run->n_datagrams; i++) {
+		struct export_run one = export_run_part(run, i, 1);
+		if (sendto(bench->mmsg_socket, one.octets, export_run_bytes(&one), 0, NULL, 0) < 0)
+			bench->n_failed++;
+		else
+			bench->n_sendto_datagrams++;
+	}
+}
+
 static void send_mmsg(const struct export_run *run, void *arg) {
 	struct bench *bench = arg;
 	struct iovec parts[EXPORT_RUN_DATAGRAMS];
@@ -111,7 +137,7 @@ static void send_mmsg(const struct export_run *run, void *arg) {
 	}
 	int n = sendmmsg(bench->mmsg_socket, messages, run->n_datagrams, 0);
 	bench->n_mmsg_datagrams += (uint64_t)(n > 0 ? n : 0);
-	bench->n_mmsg_failed += run->n_datagrams - (uint64_t)(n > 0 ? n : 0);
+	bench->n_failed += run->n_datagrams - (uint64_t)(n > 0 ? n : 0);
 }
 
 static void make_records(struct bench *bench) {
@@ -129,12 +155,12 @@ static void make_records(struct bench *bench) {
 }
 
 static struct collector *
-open_collector(const struct bench *bench, const struct netflow9_config *netflow9, bool segment) {
+open_collector(const struct bench *bench, const struct encoder_config *encoder, bool segment) {
 	char error[COLLECTOR_ERROR_BYTES];
 	struct collector *collector = collector_open(
 		&(struct collector_config){
 			.destination = bench->destination,
-			.netflow9 = *netflow9,
+			.encoder = *encoder,
 			.wait = true,
 			.no_segmentation = !segment,
 		},
@@ -147,11 +173,34 @@ open_collector(const struct bench *bench, const struct netflow9_config *netflow9
 	return collector;
 }
 
+static struct destination *
+open_destination(const struct bench *bench, const struct encoder_config *encoder) {
+	char error[COLLECTOR_ERROR_BYTES];
+	struct destination *destination = destination_open(
+		&(struct destination_config){
+			.collector = {.destination = bench->destination, .encoder = *encoder},
+		},
+		error
+	);
+	if (destination == NULL) {
+		fprintf(stderr, "exporter_bench: %s\n", error);
+		exit(1);
+	}
+	return destination;
+}
+
 static uint64_t n_sent(const struct bench *bench, enum way way) {
 	struct collector_stats stats;
 
 	if (way == SENDMMSG)
 		return bench->n_mmsg_datagrams;
+	if (way == SENDTO)
+		return bench->n_sendto_datagrams;
+	if (way == DESTINATION) {
+		struct destination_stats all;
+		destination_stats(bench->destination_of_all, &all);
+		return all.collector.datagrams_sent;
+	}
 	collector_stats(way == SEND ? bench->calling : bench->segmenting, &stats);
 	return stats.datagrams_sent;
 }
@@ -168,6 +217,16 @@ static void wait_for_sink(const struct bench *bench, uint64_t n_datagrams, uint6
 	exit(1);
 }
 
+// Until all but so many records have left. What it costs is counted.
+static void wait_for_destination(const struct bench *bench, uint64_t but) {
+	struct destination_stats stats;
+
+	do {
+		nanosleep(&(struct timespec){.tv_nsec = 20 * NS_PER_US}, NULL);
+		destination_stats(bench->destination_of_all, &stats);
+	} while (stats.collector.records_sent + but < stats.records);
+}
+
 static void add(struct bench *bench, enum way way, const struct flow_record *records) {
 	switch (way) {
 	case ENCODE:
@@ -175,6 +234,12 @@ static void add(struct bench *bench, enum way way, const struct flow_record *rec
 		break;
 	case SENDMMSG:
 		encoder_add(bench->mmsg_encoder, records, AT_ONCE, NOW_MS);
+		break;
+	case SENDTO:
+		encoder_add(bench->sendto_encoder, records, AT_ONCE, NOW_MS);
+		break;
+	case DESTINATION:
+		destination_add(bench->destination_of_all, records, AT_ONCE, bench->destination_ms);
 		break;
 	case SEND:
 		collector_add(bench->calling, records, AT_ONCE, NOW_MS);
@@ -193,6 +258,14 @@ static void flush(struct bench *bench, enum way way) {
 	case SENDMMSG:
 		encoder_flush(bench->mmsg_encoder, NOW_MS);
 		break;
+	case SENDTO:
+		encoder_flush(bench->sendto_encoder, NOW_MS);
+		break;
+	case DESTINATION:
+		// As the clock does.
+		bench->destination_ms += 1000;
+		destination_tick(bench->destination_of_all, bench->destination_ms);
+		break;
 	case SEND:
 		collector_flush(bench->calling, NOW_MS);
 		break;
@@ -208,20 +281,28 @@ static double time_way(struct bench *bench, enum way way) {
 	uint64_t seen_before = atomic_load(&bench->sink.datagrams);
 	uint64_t records_before =
 		way == ENCODE ? bench->n_encoded : atomic_load(&bench->sink.records);
-	double spent_ns = 0;
+	double spent_ns = 0, all_begun_ns = all_ns(bench);
 
 	for (uint64_t done = 0; done < bench->n_records;) {
-		double begin_ns = cpu_ns();
+		double begin_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 		for (unsigned i = 0; i < N_RECORDS; i += AT_ONCE)
 			add(bench, way, &bench->records[i]);
 		done += N_RECORDS;
 		if (done >= bench->n_records)
 			flush(bench, way);
-		spent_ns += cpu_ns() - begin_ns;
+		if (way == DESTINATION)
+			wait_for_destination(bench, done >= bench->n_records ? 0 : LEFT_RECORDS);
+		spent_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
 		if (way != ENCODE)
 			wait_for_sink(
 				bench, n_sent(bench, way) - sent_before + seen_before, IN_FLIGHT
 			);
+	}
+
+	// With it, what it costs to wait for the sink.
+	if (way == DESTINATION) {
+		wait_for_sink(bench, n_sent(bench, way) - sent_before + seen_before, 0);
+		spent_ns = all_ns(bench) - all_begun_ns;
 	}
 
 	uint64_t seen = bench->n_encoded;
@@ -232,7 +313,7 @@ static double time_way(struct bench *bench, enum way way) {
 		    != n_sent(bench, way) - sent_before)
 			seen = records_before;
 	}
-	if (seen - records_before != bench->n_records || bench->n_mmsg_failed > 0) {
+	if (seen - records_before != bench->n_records || bench->n_failed > 0) {
 		fprintf(stderr,
 			"exporter_bench: %s: sent %" PRIu64 " records, but %" PRIu64 " arrived\n",
 			names[way],
@@ -253,9 +334,9 @@ int main(int argc, char **argv) {
 	static double spent_ns[N_WAYS][MOST_REPEATS];
 	uint64_t n_records = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
 	unsigned n_repeats = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 11;
-	const struct netflow9_config config = {
+	const struct encoder_config config = {
 		.source_id = 1,
-		.datagram_bytes = NETFLOW9_DEFAULT_DATAGRAM_BYTES,
+		.datagram_bytes = 1400,
 		.template_interval_ms = 30000,
 		.template_packets = 4800,
 		.sampling_interval = 1,
@@ -271,16 +352,12 @@ int main(int argc, char **argv) {
 	open_sink(&bench);
 	bench.segmenting = open_collector(&bench, &config, true);
 	bench.calling = open_collector(&bench, &config, false);
-	const struct encoder_config encoder_config = {
-		.source_id = config.source_id,
-		.datagram_bytes = config.datagram_bytes,
-		.template_interval_ms = config.template_interval_ms,
-		.template_packets = config.template_packets,
-		.sampling_interval = config.sampling_interval,
-	};
-	bench.encoder = encoder_new(&encoder_config, count_only, &bench);
-	bench.mmsg_encoder = encoder_new(&encoder_config, send_mmsg, &bench);
-	if (bench.encoder == NULL || bench.mmsg_encoder == NULL)
+	bench.destination_of_all = open_destination(&bench, &config);
+	bench.destination_ms = NOW_MS;
+	bench.encoder = encoder_new(&config, count_only, &bench);
+	bench.mmsg_encoder = encoder_new(&config, send_mmsg, &bench);
+	bench.sendto_encoder = encoder_new(&config, send_each, &bench);
+	if (bench.encoder == NULL || bench.mmsg_encoder == NULL || bench.sendto_encoder == NULL)
 		fail("encoder_new");
 
 	for (unsigned i = 0; i < n_repeats; i++)

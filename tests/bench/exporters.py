@@ -80,7 +80,7 @@ class Weir(Exporter):
         return self.path
 
     def command(self, job):
-        return [self.path, "replay", "--ledger=json", "--progress=never", "--export-rate=0",
+        return [self.path, "replay", "--ledger=json", "--progress=never", "--rate=0",
                 f"--cache-entries={job.entries}", f"--collector=127.0.0.1:{job.port}",
                 job.capture]
 

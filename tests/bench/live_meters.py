@@ -173,7 +173,7 @@ class Weir(Meter):
         return not os.access(self.path, os.X_OK)
 
     def command(self, place):
-        return [self.path, "run", "--ledger=json", "--export-rate=0",
+        return [self.path, "run", "--ledger=json", "--rate=0",
                 f"--cache-entries={ENTRIES}", f"--collector=127.0.0.1:{place.port}",
                 f"--port={self.driver}:{place.interface}", *self.options]
 

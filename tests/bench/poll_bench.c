@@ -27,7 +27,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "collector.h"
 #include "eal.h"
 #include "exporter.h"
 #include "measure.h"
@@ -51,7 +50,7 @@ struct bench {
 	atomic_uint n_filling;
 	atomic_bool stop;
 	struct own_export own;
-	struct collector *collector;
+	struct destination *destination;
 	struct exporter *exporter;
 	pthread_t consumer;
 	double stop_ms;
@@ -89,25 +88,30 @@ static bool open_exporter(struct bench *bench) {
 	char error[COLLECTOR_ERROR_BYTES], address[32];
 
 	snprintf(address, sizeof(address), "127.0.0.1:%u", bench->sink.port);
-	bench->collector = collector_open(
-		&(struct collector_config){
-			.destination = address,
-			.netflow9 =
+	bench->destination = destination_open(
+		&(struct destination_config){
+			.collector =
 				{
-					.source_id = 1,
-					.template_interval_ms = 30000,
-					.template_packets = 4800,
-					.sampling_interval = 1,
+					.destination = address,
+					.encoder =
+						{
+							.source_id = 1,
+							.template_interval_ms = 30000,
+							.template_packets = 4800,
+							.sampling_interval = 1,
+						},
 				},
+			.live = true,
 		},
 		error
 	);
-	if (bench->collector == NULL) {
+	if (bench->destination == NULL) {
 		fprintf(stderr, "poll_bench: %s\n", error);
 		return false;
 	}
 	bench->own = (struct own_export){0};
-	if (collector_addresses(bench->collector, &source, &destination) < 0
+	if (collector_addresses(destination_collector(bench->destination), &source, &destination)
+		    < 0
 	    || own_export_add(&bench->own, &source, &destination) < 0)
 		return false;
 	for (unsigned i = 0; i < bench->n_workers; i++)
@@ -115,8 +119,8 @@ static bool open_exporter(struct bench *bench) {
 	bench->exporter = exporter_start(&(struct exporter_config){
 		.rings = rings,
 		.n_rings = bench->n_workers,
-		.collectors = &bench->collector,
-		.n_collectors = 1,
+		.destinations = &bench->destination,
+		.n_destinations = 1,
 		.sampling_rate = 1,
 		.live = true,
 	});
@@ -175,22 +179,26 @@ static void run_lanes(struct bench *bench) {
 	if (!bench->exports && bench->n_workers > 1 && !start_consumer(bench))
 		abort();
 	int64_t begun_ns = measure_now();
+	if (bench->exports)
+		destination_hurry(bench->destination, 0, 4 * NS_PER_S);
 	atomic_store_explicit(&bench->stop, true, memory_order_release);
 	for (unsigned i = 0; i < bench->n_workers; i++)
 		poller_join(bench->lanes[i].poller);
-	if (bench->exports)
+	if (bench->exports) {
 		exporter_join(bench->exporter);
-	else
+		destination_stop(bench->destination);
+	} else
 		pthread_join(bench->consumer, NULL);
 	bench->stop_ms = (double)(measure_now() - begun_ns) / 1e6;
 }
 
 static bool
 sink_conserved(struct bench *bench, uint64_t datagrams_before, uint64_t records_before) {
-	struct collector_stats stats;
+	struct destination_stats all;
 	unsigned n_waits = 0;
 
-	collector_stats(bench->collector, &stats);
+	destination_stats(bench->destination, &all);
+	const struct collector_stats stats = all.collector;
 	while (atomic_load_explicit(&bench->sink.datagrams, memory_order_acquire) - datagrams_before
 		       < stats.datagrams_sent
 	       && n_waits++ < 40000)
@@ -298,8 +306,8 @@ static bool run(struct bench *bench, const struct row *row) {
 		print_row(bench, row);
 	for (unsigned i = 0; i < bench->n_workers; i++)
 		poll_lane_close(&bench->lanes[i]);
-	collector_close(bench->collector);
-	bench->collector = NULL;
+	destination_close(bench->destination);
+	bench->destination = NULL;
 	return good;
 }
 

@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_counted_and_the_rest_exported():
 def test_an_interrupt_ends_an_export_with_a_ledger_that_holds():
     with Archive("scan.pcap", "mixed.pcap.gz", rows=20, group=10) as archive, Datagrams() as receiver:
         process = subprocess.Popen(
-            [tap.WEIR, "export", "--archive", archive.path, "--ledger=json", "--export-rate=40",
+            [tap.WEIR, "export", "--archive", archive.path, "--ledger=json", "--rate=40datagrams",
              "--collector", receiver.destination(), "--datagram-size=512"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )

@@ -173,6 +173,33 @@ def test_a_collector_that_is_not_there_is_said_and_the_other_still_served():
     assert len(receiver.received[0]) == ledger["sinks"][1]["datagrams"]
 
 
+def test_conversations_are_shared_out_and_the_ledger_adds_up():
+    with Datagrams(2) as receiver:
+        done = tap.weir("--ledger=json", "--distribute=balance", "-c", receiver.destination(0),
+                        "-c", receiver.destination(1), CAPTURE)
+    ledger = tap.ledger_of(done.stdout)
+    assert ledger["balanced"], ledger
+    given = [sink["records"] for sink in ledger["sinks"]]
+    assert sum(given) == ledger["records"] and min(given) > 0, given
+    assert [len(r) for r in receiver.received] == [s["datagrams"] for s in ledger["sinks"]]
+
+
+def test_wrong_options_of_tls_are_named():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        name = f"ipfix+tls://127.0.0.1:{probe.getsockname()[1]}"
+        done = tap.weir("--tls-ca=/no/such.pem", "-c", name, CAPTURE, status=1)
+    assert b"/no/such.pem" in done.stderr, done.stderr
+    done = tap.weir("--tls-ca=/no/such.pem", "-c", "127.0.0.1:9", CAPTURE, status=1)
+    one_line_error(done, "--tls-ca", "ipfix+tls://")
+
+
+def test_a_wrong_rate_is_named_with_what_would_do():
+    for rate in ("fast", "-1", "1.5", "100MB", "datagrams", "2000000000000"):
+        done = tap.weir(f"--rate={rate}", "-c", "127.0.0.1:9", CAPTURE, status=2)
+        one_line_error(done, f"--rate {rate}", "500000")
+
+
 def test_two_collectors_get_the_same_octets():
     with Datagrams(2) as receiver:
         tap.weir("-c", receiver.destination(0), "-c", receiver.destination(1), CAPTURE)
