@@ -292,6 +292,30 @@ const struct config_mistake config_mistakes[] = {
 	 "\"[IPV6]:PORT\" in quotes, such as 192.0.2.10:2055"},
 	{"capture:\n"
 	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  rate: fast\n",
+	 "4: export.rate: fast: not a rate; use records a second, such as 500000, or 100Mbit, or "
+	 "20000datagrams, up to 10^12 of them, or 0 for no limit"},
+	{"capture:\n"
+	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  distribute: both\n",
+	 "4: export.distribute: both: not known; use mirror or balance"},
+	{"capture:\n"
+	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  tls_ca: /nowhere/ca.pem\n",
+	 "4: export.tls_ca: /nowhere/ca.pem: cannot be read: No such file or directory; name a "
+	 "file that can"},
+	{"capture:\n"
+	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  export-rate: 5\n",
+	 "4: export.export-rate: not known; did you mean export.rate? Here there are collectors, "
+	 "rate, distribute, tls_ca, tls_cert, tls_key, tls_name, datagram_size, template_interval, "
+	 "source_id"},
+	{"capture:\n"
+	 "  ports: [eth1]\n"
 	 "output:\n"
 	 "  ledger: yaml\n",
 	 "4: output.ledger: yaml: not known; use text, json or none"},
@@ -362,6 +386,16 @@ const struct config_mistake config_mistakes[] = {
 	 "threads:\n"
 	 "  workers: 8\n",
 	 "6: threads.workers: 8: 64 cache entries are too few for them; at least 16 each"},
+	{"capture:\n"
+	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  tls_cert: /dev/null\n",
+	 "4: export.tls_cert: needs its key; add export.tls_key"},
+	{"capture:\n"
+	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  tls_key: /dev/null\n",
+	 "4: export.tls_key: needs its certificate; add export.tls_cert"},
 	// YAML
 	{"capture:\n"
 	 "  ports: [eth1]\n"
