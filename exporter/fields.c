@@ -98,7 +98,7 @@ static inline uint64_t told_of(uint64_t rows, enum field_protocol protocol, bool
 #define SPECIAL(ENCODER)                                                                           \
 	ENCODER(standard9, FIELDS_STANDARD, FIELDS_NETFLOW9)                                       \
 	ENCODER(absolute9, (FIELDS_STANDARD ^ FIELDS_TIMES), FIELDS_NETFLOW9)                      \
-	ENCODER(both9, (FIELDS_STANDARD | FIELDS_TIMES), FIELDS_NETFLOW9)                          \
+	ENCODER(both9, (FIELDS_STANDARD | FIELD_BIT(152) | FIELD_BIT(153)), FIELDS_NETFLOW9)       \
 	ENCODER(qinq9, (FIELDS_STANDARD | FIELDS_QINQ), FIELDS_NETFLOW9)                           \
 	ENCODER(mpls9, (FIELDS_STANDARD | FIELDS_MPLS), FIELDS_NETFLOW9)                           \
 	ENCODER(minimal9, FIELDS_MINIMAL, FIELDS_NETFLOW9)                                         \

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,11 @@ struct print {
 	enum print_format format;
 	FILE *out;
 	uint64_t n_unflushed;
-	struct print_stats stats;
+	// Relaxed: one writer, and each number is of use by itself.
+	atomic_ullong records;
+	atomic_ullong written;
+	atomic_ullong lost;
+	atomic_int error; // negative errno of the first failure, or 0
 };
 
 // What every format prints, worked out once.
@@ -239,10 +244,19 @@ void print_free(struct print *print) {
 	free(print);
 }
 
+static void add(atomic_ullong *counter, uint64_t n) {
+	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, now + n, memory_order_relaxed);
+}
+
+static bool has_failed(const struct print *print) {
+	return atomic_load_explicit(&print->error, memory_order_relaxed) != 0;
+}
+
 static void fail(struct print *print, int error) {
-	print->stats.error = error != 0 ? -error : -EIO;
+	atomic_store_explicit(&print->error, error != 0 ? -error : -EIO, memory_order_relaxed);
 	// What stdio still held may or may not have been written: it counts as lost.
-	print->stats.lost += print->n_unflushed;
+	add(&print->lost, print->n_unflushed);
 	print->n_unflushed = 0;
 }
 
@@ -250,9 +264,9 @@ void print_add(struct print *print, const struct flow_record *record, uint32_t s
 	struct row row;
 	int rc;
 
-	print->stats.records++;
-	if (print->stats.error != 0) {
-		print->stats.lost++;
+	add(&print->records, 1);
+	if (has_failed(print)) {
+		add(&print->lost, 1);
 		return;
 	}
 	print->n_unflushed++;
@@ -268,16 +282,21 @@ void print_add(struct print *print, const struct flow_record *record, uint32_t s
 }
 
 void print_flush(struct print *print) {
-	if (print->stats.error != 0)
+	if (has_failed(print))
 		return;
 	if (fflush(print->out) != 0) {
 		fail(print, errno);
 		return;
 	}
-	print->stats.written += print->n_unflushed;
+	add(&print->written, print->n_unflushed);
 	print->n_unflushed = 0;
 }
 
 void print_stats(const struct print *print, struct print_stats *stats) {
-	*stats = print->stats;
+	*stats = (struct print_stats){
+		.records = atomic_load_explicit(&print->records, memory_order_relaxed),
+		.written = atomic_load_explicit(&print->written, memory_order_relaxed),
+		.lost = atomic_load_explicit(&print->lost, memory_order_relaxed),
+		.error = atomic_load_explicit(&print->error, memory_order_relaxed),
+	};
 }

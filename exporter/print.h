@@ -3,7 +3,7 @@
 // ICMP is type * 256 + code, which stands in icmp_type and icmp_code too.
 //
 // Errors: the first write error is kept and counted against every record that follows it.
-// Threads: one at a time.
+// Threads: one at a time, but print_stats() may be called from any.
 
 #pragma once
 

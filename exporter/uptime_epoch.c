@@ -12,7 +12,7 @@ void uptime_epoch_init(struct uptime_epoch *epoch, bool absolute) {
 	*epoch = (struct uptime_epoch){
 		.absolute = absolute,
 		.begun = absolute,
-		.boot_ms = absolute ? INT64_MIN : 0,
+		.boot_ms = absolute ? -1 : 0, // no record is of before 1970
 		.earliest_ms = absolute ? INT64_MIN : 0,
 		.latest_ms = absolute ? INT64_MAX : INT64_MIN,
 	};

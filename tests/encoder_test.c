@@ -477,6 +477,53 @@ static void send_one(struct fixture *fixture, struct encoder *encoder, int64_t n
 	assert_int_equal(fixture->n_records[0], 1);
 }
 
+static void keep_first(const struct export_run *run, void *arg) {
+	uint8_t *first = arg;
+	if (wire_get16(first) == 0)
+		memcpy(first, run->octets, 512);
+}
+
+static void count_is_the_number_of_records_of_every_kind(void **state) {
+	uint8_t first[512] = {0};
+	const struct flow_record record = {
+		.key = {.family = FLOW_IPV4},
+		.first_ticks = (uint64_t)MS_2026 * TICKS_PER_MS,
+		.last_ticks = (uint64_t)MS_2026 * TICKS_PER_MS,
+		.in_if = 1,
+	};
+	(void)state;
+
+	struct encoder *encoder = encoder_new(
+		&(struct encoder_config
+		){.source_id = SOURCE_ID, .datagram_bytes = 1400, .sampling_interval = 1},
+		keep_first,
+		first
+	);
+	assert_non_null(encoder);
+	encoder_add(encoder, &record, 1, MS_2026);
+	encoder_flush(encoder, MS_2026);
+	// Templates of IPv4 and IPv6, three of options and a record of each, a flow.
+	assert_int_equal(wire_get16(first + 2), 2 + 3 + 3 + 1);
+	assert_int_equal(wire_get32(first + 12), 0);
+	assert_int_equal(wire_get32(first + 16), SOURCE_ID);
+	encoder_free(encoder);
+}
+
+// nfdump counts every other distance as a failure.
+static void sequence_of_v9_counts_packets_also_those_of_options_alone(void **state) {
+	struct export_interface many[EXPORT_MOST_INTERFACES] = {0};
+	struct fixture fixture;
+	(void)state;
+
+	begin(&fixture, ENCODER_NETFLOW9, 512);
+	struct encoder *encoder = open_encoder(&fixture, NULL, 4800);
+	encoder_set_interfaces(encoder, many, EXPORT_MOST_INTERFACES);
+	send_one(&fixture, encoder, MS_2026);
+	assert_in_range(fixture.n_datagrams, 8, 12);
+	assert_int_equal(fixture.sequence, fixture.n_datagrams);
+	end(&fixture, encoder);
+}
+
 static void options_tell_the_interfaces_each_in_a_set_of_its_own(void **state) {
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
@@ -683,6 +730,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_arrive_as_they_were_whatever_profile_and_size),
 		cmocka_unit_test(records_give_the_same_octets_however_they_are_cut_into_calls),
+		cmocka_unit_test(count_is_the_number_of_records_of_every_kind),
+		cmocka_unit_test(sequence_of_v9_counts_packets_also_those_of_options_alone),
 		cmocka_unit_test(options_tell_the_interfaces_each_in_a_set_of_its_own),
 		cmocka_unit_test(text_is_cut_where_a_character_ends),
 		cmocka_unit_test(options_that_do_not_fit_go_in_several_datagrams),

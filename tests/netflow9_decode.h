@@ -17,7 +17,7 @@ struct decode_template {
 	uint16_t id;
 	uint16_t n_fields;
 	uint16_t n_scopes; // > 0: options template
-	uint32_t record_bytes;
+	uint16_t record_bytes;
 	struct {
 		uint16_t id, bytes;
 	} fields[DECODE_MAX_FIELDS];
