@@ -1,7 +1,6 @@
 #include "archive_options.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,17 +10,6 @@
 #define LONGEST_ROTATE_NS (24 * 3600 * NS_PER_S)
 #define LONGEST_FLUSH_NS (3600 * NS_PER_S)
 #define LEAST_BYTES (UINT64_C(1) << 20)
-
-const char archive_options_help[] =
-	"Options of the archive, for weir run and weir replay:\n"
-	"\n"
-	"      --archive DIR           keep all records in Parquet files there\n"
-	"      --archive-rotate T[,S]  a file spans this time and size at most  [1h,1GiB]\n"
-	"      --archive-flush TIME    records are in a file after this time  [5s]\n"
-	"      --archive-sync WHEN     wait for the disk: none, close, flush  [flush]\n"
-	"      --archive-level N       zstd, 1 (fast) to 19 (small)  [3]\n"
-	"      --retain AGE[,SIZE]     delete older files, such as 30d,500GiB  [never]\n"
-	"      --sensor NAME           name in the archive  [this host's]\n";
 
 void archive_options_init(struct archive_options *options) {
 	char host[256] = "";

@@ -47,10 +47,9 @@ enum archive_option_id {
 	{"help-archive", no_argument, NULL, OPT_HELP_ARCHIVE}
 // clang-format on
 
-// The one line of it in a command's help, and what --help-archive prints.
+// The one line of it in a command's help; --help-archive prints settings_help_archive().
 #define ARCHIVE_OPTIONS_HELP                                                                       \
 	"      --archive DIR           all records in Parquet files; see --help-archive\n"
-extern const char archive_options_help[];
 
 // What applies where nothing is said.
 void archive_options_init(struct archive_options *options);

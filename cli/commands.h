@@ -10,9 +10,11 @@ enum {
 };
 
 int command_archive(int argc, char **argv);
+int command_check_config(int argc, char **argv);
 int command_decode(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_query(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_show_config(int argc, char **argv);

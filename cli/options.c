@@ -10,6 +10,12 @@
 #include "units.h"
 
 static const char *command = "";
+// Where the value stands that a mistake is about, if in a file.
+static struct {
+	const char *file; // or NULL
+	unsigned line;
+	const struct setting *setting;
+} place;
 
 void options_begin(const char *name) {
 	command = name;
@@ -17,14 +23,73 @@ void options_begin(const char *name) {
 	optind = 1;
 }
 
+void options_place(const char *file, unsigned line, const struct setting *setting) {
+	place.file = file;
+	place.line = line;
+	place.setting = setting;
+}
+
+// The setting whose option, with its dashes, stands at `text`, and in `n` how long that is.
+static const struct setting *option_at(const char *text, size_t *n) {
+	char option[64];
+
+	if (strncmp(text, "--", 2) != 0)
+		return NULL;
+	*n = 2 + strspn(text + 2, "abcdefghijklmnopqrstuvwxyz-");
+	if (*n >= sizeof(option))
+		return NULL;
+	snprintf(option, sizeof(option), "%.*s", (int)(*n - 2), text + 2);
+	return setting_of_option(option);
+}
+
+// Options are called by their keys: whoever writes a file reads keys. A file may have anything in
+// it, which is not to reach a terminal.
+static void print_with_keys(const char *text) {
+	size_t n;
+
+	while (*text != '\0') {
+		const struct setting *setting = option_at(text, &n);
+		if (setting != NULL) {
+			fputs(setting->key, stderr);
+			text += n;
+		} else {
+			bool control = (unsigned char)*text < ' ' || *text == 0x7f
+				       || (*text == '\xc2' && (unsigned char)text[1] < 0xa0);
+			fputc(control ? '?' : *text, stderr);
+			text++;
+		}
+	}
+}
+
+// "--cache-entries 12x: must be ..." as "weir.yaml:14: cache.entries: 12x: must be ...".
+static void print_in_place(const char *text) {
+	size_t n;
+	const struct setting *setting = option_at(text, &n);
+
+	fprintf(stderr, "%s:%u: ", place.file, place.line);
+	if (setting != NULL) {
+		fprintf(stderr, "%s: ", setting->key);
+		text += n;
+		text += strspn(text, ": ");
+	} else if (place.setting != NULL) {
+		fprintf(stderr, "%s: ", place.setting->key);
+	}
+	print_with_keys(text);
+}
+
 int options_mistake(const char *format, ...) {
+	char text[2048];
 	va_list args;
 
 	va_start(args, format);
-	fprintf(stderr, "weir %s: ", command);
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "\n");
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	fprintf(stderr, "weir %s: ", command);
+	if (place.file != NULL)
+		print_in_place(text);
+	else
+		fputs(text, stderr);
+	fputc('\n', stderr);
 	return -EINVAL;
 }
 
@@ -95,6 +160,12 @@ int options_flows_in_memory(const char *text, uint32_t *n_flows) {
 	}
 	*n_flows = least;
 	return 0;
+}
+
+int options_unknown(const char *arg, const char *near) {
+	return options_mistake(
+		"unknown option '%s'; did you mean --%s? See 'weir %s --help'", arg, near, command
+	);
 }
 
 int options_wrong(int id, char **argv) {

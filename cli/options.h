@@ -8,12 +8,18 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "settings.h"
 
 // Where an archive is looked for, where no other place is named.
 #define OPTIONS_ARCHIVE_DIR "/var/lib/weir"
 
 // Says whose options are read next, and lets getopt_long() say nothing by itself.
 void options_begin(const char *command);
+
+// From here on a mistake is about what a config file says about the setting in this line: it is
+// told with the file's name and its key, and every other option in it by its key too. NULL, 0,
+// NULL: about a command line again.
+void options_place(const char *file, unsigned line, const struct setting *setting);
 
 // Returns -EINVAL, as all of these do for a mistake.
 [[gnu::format(printf, 1, 2)]] int options_mistake(const char *format, ...);
@@ -35,3 +41,6 @@ int options_flows_in_memory(const char *text, uint32_t *n_flows);
 
 // What getopt_long(), which returned `id`, did not like about the argument it stopped at.
 int options_wrong(int id, char **argv);
+
+// An argument that is no option, with one that may be meant.
+int options_unknown(const char *arg, const char *near);

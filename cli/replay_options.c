@@ -159,7 +159,10 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 	options_begin("replay");
 	while ((id = getopt_long(argc, argv, ":c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
 		if (id == OPT_HELP || id == OPT_HELP_ARCHIVE) {
-			fputs(id == OPT_HELP ? help : archive_options_help, stdout);
+			if (id == OPT_HELP)
+				fputs(help, stdout);
+			else
+				settings_help_archive(stdout);
 			return 1;
 		}
 		if (id == '?' || id == ':')

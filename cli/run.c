@@ -423,6 +423,7 @@ int command_run(int argc, char **argv) {
 	sensor_free(session.sensor);
 	sinks_close(&session.sinks);
 	packet_filter_free(session.filter);
+	run_options_done(&session.options);
 	log_end();
 	return session.failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -8,98 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config_file.h"
 #include "flow_cache.h"
-#include "live_protocol.h"
 #include "netflow9.h"
 #include "options.h"
-
-static const char help[] =
-	"Usage: weir run --port PORT... [OPTIONS]\n"
-	"Meters the packets on ports until it is stopped (SIGINT, SIGTERM).\n"
-	"\n"
-	"  -P, --port PORT             eth1, af_packet:eth1, af_xdp:eth1, 0000:03:00.0 or\n"
-	"                              vdev:NAME,ARGUMENTS; may be repeated\n"
-	"  -c, --collector HOST:PORT   send NetFlow v9 there, to ipfix://HOST:PORT IPFIX\n"
-	"  -p, --print FORMAT          print records to stdout: text, csv, "
-	"json\n" ARCHIVE_OPTIONS_HELP
-	"      --report TIME           a line in the log this often; 0 = none  [10s]\n"
-	"      --ledger FORMAT         account at the end: text, json, none  [text]\n"
-	"  -a, --active-timeout TIME   report running flows this often; 0 = never  [60s]\n"
-	"  -i, --idle-timeout TIME     end flows after this silence; 0 = never  [15s]\n"
-	"      --cache-entries N       flows held at once  [1048576]\n"
-	"      --cache-memory SIZE     the same by memory, such as 1GiB\n"
-	"      --hugepages             end rather than run without enough hugepages\n"
-	"  -w, --workers N             threads with a flow cache each  [1]\n"
-	"      --cores LIST            cores of the threads, in turn, such as 1,3 or 2-5\n"
-	"                              [wherever the kernel puts them]\n"
-	"      --idle WAY              without packets: adaptive (rest), poll  [adaptive]\n"
-	"  -f, --filter 'BPF'          meter only what matches, as in tcpdump\n"
-	"  -d, --deduplicate WINDOW    count second copies apart: 5ms[,routed][,copies=N]\n"
-	"  -s, --sample [random:]N     meter one packet of N, and tell the "
-	"collectors\n" SEND_OPTIONS_HELP
-	"      --socket PATH           where 'weir query' asks for running flows, or none\n"
-	"                              [" LIVE_SOCKET "]\n"
-	"      --http [HOST:]PORT      /metrics, /healthz, /readyz, or none  [127.0.0.1:9480]\n"
-	"      --log-level LEVEL       error, warning, notice, info, debug  [info]\n"
-	"      --log-format FORMAT     text, json  [text; in the journal its fields]\n"
-	"      --user NAME             become this user once all is open  [weir, nobody]\n"
-	"      --no-sandbox            keep all rights, and all system calls\n"
-	"      --eal-log               show what DPDK has to say\n"
-	"\n"
-	"Exit status: 0 stopped as asked, 1 something failed (said on stderr), 2 wrong usage.\n";
-
-enum option_id {
-	OPT_PORT = 'P',
-	OPT_PRINT = 'p',
-	OPT_ACTIVE = 'a',
-	OPT_IDLE_TIMEOUT = 'i',
-	OPT_WORKERS = 'w',
-	OPT_FILTER = 'f',
-	OPT_DEDUPLICATE = 'd',
-	OPT_SAMPLE = 's',
-	OPT_HELP = 'h',
-	OPT_REPORT = 256,
-	OPT_ENTRIES,
-	OPT_MEMORY,
-	OPT_HUGEPAGES,
-	OPT_CORES,
-	OPT_IDLE,
-	OPT_SOCKET,
-	OPT_HTTP,
-	OPT_LOG_LEVEL,
-	OPT_LOG_FORMAT,
-	OPT_USER,
-	OPT_NO_SANDBOX,
-	OPT_EAL_LOG,
-};
-
-static const struct option long_options[] = {
-	SEND_OPTIONS,
-	{"port", required_argument, NULL, OPT_PORT},
-	{"print", required_argument, NULL, OPT_PRINT},
-	{"report", required_argument, NULL, OPT_REPORT},
-	{"active-timeout", required_argument, NULL, OPT_ACTIVE},
-	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
-	{"cache-entries", required_argument, NULL, OPT_ENTRIES},
-	{"cache-memory", required_argument, NULL, OPT_MEMORY},
-	{"hugepages", no_argument, NULL, OPT_HUGEPAGES},
-	{"workers", required_argument, NULL, OPT_WORKERS},
-	{"cores", required_argument, NULL, OPT_CORES},
-	{"idle", required_argument, NULL, OPT_IDLE},
-	{"filter", required_argument, NULL, OPT_FILTER},
-	{"deduplicate", required_argument, NULL, OPT_DEDUPLICATE},
-	{"sample", required_argument, NULL, OPT_SAMPLE},
-	{"socket", required_argument, NULL, OPT_SOCKET},
-	{"http", required_argument, NULL, OPT_HTTP},
-	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
-	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
-	{"user", required_argument, NULL, OPT_USER},
-	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
-	{"eal-log", no_argument, NULL, OPT_EAL_LOG},
-	ARCHIVE_OPTIONS,
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
-};
+#include "setting_options.h"
+#include "settings.h"
 
 // A core's number; -1 where there is none, or none so high.
 static long core_number(const char **text) {
@@ -171,11 +85,19 @@ static int port(struct run_options *options, const char *text) {
 		return options_mistake("--port %s: at most %d ports", text, SENSOR_MAX_PORTS);
 	for (unsigned i = 0; i < options->n_ports; i++)
 		if (strcmp(options->ports[i].name, text) == 0)
-			return options_mistake("--port %s: given twice", text);
+			return options_mistake("--port %s: given twice; name it once", text);
 	if (port_spec_parse(&options->ports[options->n_ports], text, error) < 0)
 		return options_mistake("%s", error);
 	options->n_ports++;
 	return 0;
+}
+
+static bool is_true(const char *text) {
+	return strcmp(text, "true") == 0;
+}
+
+static bool is_none(const char *text) {
+	return strcmp(text, "none") == 0;
 }
 
 static int parse_sink(struct run_options *options, int id, const char *arg) {
@@ -278,71 +200,197 @@ static int parse_option(struct run_options *options, int id, const char *arg) {
 			options->idle = SENSOR_IDLE_ADAPTIVE + (enum sensor_idle)rc;
 		return rc;
 	case OPT_HUGEPAGES:
-		options->hugepages = true;
+		options->hugepages = is_true(arg);
 		return 0;
 	case OPT_EAL_LOG:
-		options->eal_log = true;
+		options->eal_log = is_true(arg);
 		return 0;
 	case OPT_SOCKET:
-		options->socket = strcmp(arg, "none") == 0 ? NULL : arg;
-		options->socket_default = false;
+		options->socket = is_none(arg) ? NULL : arg;
 		return 0;
 	case OPT_HTTP:
-		options->http = strcmp(arg, "none") == 0 ? NULL : arg;
-		options->http_default = false;
+		options->http = is_none(arg) ? NULL : arg;
 		return 0;
 	case OPT_USER:
 		options->user = arg;
 		return 0;
-	case OPT_NO_SANDBOX:
-		options->no_sandbox = true;
+	case OPT_SANDBOX:
+		options->no_sandbox = !is_true(arg);
 		return 0;
 	default:
 		return parse_selection(options, id, arg);
 	}
 }
 
-int run_options_parse(struct run_options *options, int argc, char **argv) {
-	int id;
+// A value of any origin goes through here: the table's defaults too, so that there is one place
+// for them.
+static int take(const struct setting_value *value, bool is_default, void *arg) {
+	struct run_options *options = arg;
+	int id = value->setting->id;
+
+	// What "none" takes back has not been taken. Of these two it is a value.
+	if (is_none(value->text) && value->setting->none && id != OPT_SOCKET && id != OPT_HTTP)
+		return 0;
+	if (id == OPT_SOCKET)
+		options->socket_default = is_default;
+	if (id == OPT_HTTP)
+		options->http_default = is_default;
+	options_place(value->line > 0 ? options->values.file : NULL, value->line, value->setting);
+	int rc = parse_option(options, id, value->text);
+	options_place(NULL, 0, NULL);
+	if (rc >= 0)
+		return 0;
+	// Of a command line the first mistake is told, of a file all.
+	return value->line == 0 || ++options->n_mistakes == CONFIG_FILE_MOST_MISTAKES ? 1 : rc;
+}
+
+// Mistakes that are told next lie with what was said about this setting.
+static void blame(const struct run_options *options, const char *key) {
+	const struct setting *setting = setting_of_key(key);
+	unsigned line = setting_values_line(&options->values, setting);
+
+	for (size_t i = 0; i < options->values.n_of_command; i++)
+		if (options->values.of_command[i].setting == setting)
+			line = 0;
+	options_place(line > 0 ? options->values.file : NULL, line, setting);
+}
+
+// Settings of the archive in a file which says nothing about where it is.
+static int check_archive(const struct run_options *options) {
+	const struct setting *dir = setting_of_key("archive.dir");
+	int rc = 0;
+
+	if (options->archive.dir != NULL || setting_values_line(&options->values, dir) > 0)
+		return 0;
+	for (size_t i = 0; i < options->values.n_of_file; i++) {
+		const struct setting *setting = options->values.of_file[i].setting;
+		// What applies anyway does no harm: weir show-config prints it.
+		if (!setting_in_section(setting, "archive")
+		    || (setting->standard != NULL
+			&& strcmp(setting->standard, options->values.of_file[i].text) == 0))
+			continue;
+		blame(options, setting->key);
+		rc = options_mistake(
+			"--%s says nothing without --archive; add that, such as "
+			"dir: " OPTIONS_ARCHIVE_DIR ", or remove this",
+			setting->option
+		);
+	}
+	return rc;
+}
+
+// A certificate is of use with its key alone, and the reverse.
+static int check_certificate(const struct run_options *options) {
+	const struct collector_tls *tls = &options->send.tls;
+
+	if ((tls->cert_file == NULL) == (tls->key_file == NULL))
+		return 0;
+	bool key_missing = tls->key_file == NULL;
+	blame(options, key_missing ? "export.tls_cert" : "export.tls_key");
+	return key_missing ? options_mistake("--tls-cert needs its key; add --tls-key")
+			   : options_mistake("--tls-key needs its certificate; add --tls-cert");
+}
+
+// What can only be said of all together.
+static int check(const struct run_options *options) {
+	int rc = check_archive(options);
+
+	if (rc == 0) {
+		blame(options, "archive.retain");
+		rc = archive_options_check(&options->archive);
+	}
+	if (check_certificate(options) < 0)
+		rc = -EINVAL;
+	if (options->n_flows / options->n_workers < FLOW_CACHE_MIN_FLOWS) {
+		blame(options, "threads.workers");
+		rc = options_mistake(
+			"--workers %u: %u cache entries are too few for them; at least %u each",
+			options->n_workers,
+			options->n_flows,
+			FLOW_CACHE_MIN_FLOWS
+		);
+	}
+	options_place(NULL, 0, NULL);
+	return rc;
+}
+
+int run_options_check_ports(const struct run_options *options) {
+	if (options->n_ports > 0)
+		return 0;
+	if (options->values.file == NULL)
+		return options_mistake("no port given; 'weir run --port eth1'");
+	return options_mistake(
+		"%s: no port given; add 'capture:', and below it, indented, 'ports: [eth1]'",
+		options->values.file
+	);
+}
+
+static void on_file_mistake(const char *mistake, void *arg) {
+	const struct run_options *options = arg;
+	bool has_line = isdigit((unsigned char)mistake[0]);
+
+	options_mistake("%s:%s%s", options->values.file, has_line ? "" : " ", mistake);
+}
+
+int run_options_take(struct run_options *options, const char *config) {
+	struct setting_values values = options->values;
+	int rc = 0;
 
 	*options = (struct run_options){
-		.active_timeout_ns = 60 * NS_PER_S,
-		.idle_timeout_ns = 15 * NS_PER_S,
-		.report_ns = 10 * NS_PER_S,
-		.n_flows = 1 << 20,
-		.n_workers = 1,
+		.values = values,
 		.sampling = {.algorithm = SAMPLER_DETERMINISTIC, .interval = 1},
-		.log_level = LOG_LEVEL_INFO,
-		.socket = LIVE_SOCKET,
-		.socket_default = true,
-		.http = "127.0.0.1:9480",
-		.http_default = true,
 	};
 	archive_options_init(&options->archive);
 	send_options_init(&options->send);
+	if (config != NULL) {
+		rc = config_file_read(&options->values, config, on_file_mistake, options);
+		if (rc == -ENOMEM)
+			return options_mistake("%s: no memory", config);
+		if (rc < 0 && rc != -EINVAL)
+			return rc == -EBADMSG ? -EINVAL : rc;
+	}
+	// Also where the file has mistakes: its values may have some more.
+	unsigned n_refused = setting_values_each(&options->values, take, options);
+	if (rc < 0 || n_refused > 0)
+		return -EINVAL;
+	return check(options);
+}
+
+int run_options_parse(struct run_options *options, int argc, char **argv) {
+	static const struct option own[] = {
+		{"config", required_argument, NULL, OPT_CONFIG},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"help-archive", no_argument, NULL, OPT_HELP_ARCHIVE},
+		{NULL, 0, NULL, 0},
+	};
+	const char *config = NULL;
+	int id;
+
+	*options = (struct run_options){0};
 	options_begin("run");
-	while ((id = getopt_long(argc, argv, ":P:c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
-		if (id == OPT_HELP || id == OPT_HELP_ARCHIVE) {
-			fputs(id == OPT_HELP ? help : archive_options_help, stdout);
+	while ((id = setting_options_next(&options->values, argc, argv, own)) >= 0) {
+		switch (id) {
+		case OPT_CONFIG:
+			config = optarg;
+			break;
+		case OPT_HELP:
+			settings_help(stdout);
+			return 1;
+		default:
+			settings_help_archive(stdout);
 			return 1;
 		}
-		if (id == '?' || id == ':')
-			return options_wrong(id, argv);
-		if (parse_option(options, id, optarg) < 0)
-			return -EINVAL;
 	}
+	if (id == -EINVAL)
+		return id;
 	if (optind < argc)
 		return options_mistake(
 			"'%s' is not an option; ports are given with --port", argv[optind]
 		);
-	if (options->n_ports == 0)
-		return options_mistake("no port given; 'weir run --port eth1'");
-	if (options->n_flows / options->n_workers < FLOW_CACHE_MIN_FLOWS)
-		return options_mistake(
-			"%u cache entries are too few for %u workers; at least %u each",
-			options->n_flows,
-			options->n_workers,
-			FLOW_CACHE_MIN_FLOWS
-		);
-	return archive_options_check(&options->archive);
+	int rc = run_options_take(options, config);
+	return rc == 0 ? run_options_check_ports(options) : rc;
+}
+
+void run_options_done(struct run_options *options) {
+	setting_values_free(&options->values);
 }

@@ -1,5 +1,6 @@
-// What `weir run` was asked to do. One table of options; every mistake gets a line that names the
-// option, what was found, and what would do.
+// What `weir run` was asked to do, by options and by its config file: the table of settings.h says
+// which there are. Every mistake gets a line that names the option, or the file's line and key,
+// what was found, and what would do.
 
 #pragma once
 
@@ -13,8 +14,38 @@
 #include "print.h"
 #include "send_options.h"
 #include "sensor.h"
+#include "setting_values.h"
+
+// The ids of settings that are weir run's alone.
+enum run_option_id {
+	OPT_PORT = 'P',
+	OPT_PRINT = 'p',
+	OPT_ACTIVE = 'a',
+	OPT_IDLE_TIMEOUT = 'i',
+	OPT_WORKERS = 'w',
+	OPT_FILTER = 'f',
+	OPT_DEDUPLICATE = 'd',
+	OPT_SAMPLE = 's',
+	OPT_HELP = 'h',
+	OPT_CONFIG = 256,
+	OPT_REPORT,
+	OPT_ENTRIES,
+	OPT_MEMORY,
+	OPT_HUGEPAGES,
+	OPT_CORES,
+	OPT_IDLE,
+	OPT_SOCKET,
+	OPT_HTTP,
+	OPT_LOG_LEVEL,
+	OPT_LOG_FORMAT,
+	OPT_USER,
+	OPT_SANDBOX,
+	OPT_EAL_LOG,
+};
 
 struct run_options {
+	struct setting_values values; // as they were said; texts below are theirs
+	unsigned n_mistakes;          // told, in values of the file
 	struct send_options send;
 	struct port_spec ports[SENSOR_MAX_PORTS];
 	unsigned n_ports;
@@ -46,6 +77,16 @@ struct run_options {
 // 0: go on; 1: help was asked for and printed; -EINVAL: a mistake was reported on standard
 // error.
 int run_options_parse(struct run_options *options, int argc, char **argv);
+
+// Takes `options->values`, of a command line, and the config file's, if there is one. Returns 0,
+// -EINVAL after mistakes were reported, or another negative errno where the file cannot be read,
+// which was reported too.
+int run_options_take(struct run_options *options, const char *config);
+
+// Without a port there is no run. Returns 0, or -EINVAL after that was reported.
+int run_options_check_ports(const struct run_options *options);
+
+void run_options_done(struct run_options *options);
 
 // "0,2-4": numbers of cores, each once, in this order. Returns 0, or -EINVAL for what is no such
 // list, or -ERANGE for more than SENSOR_MAX_CORES, or a core above the kernel's highest.

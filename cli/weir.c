@@ -17,6 +17,10 @@ static const struct {
 	{"export", command_export, "send the records of an archive to collectors again"},
 	{"archive", command_archive, "list, verify, repair and compact the files of an archive"},
 	{"decode", command_decode, "print what NetFlow and IPFIX datagrams say, and what is wrong"},
+	{"check-config", command_check_config, "say what is wrong with a config file of weir run"},
+	{"show-config",
+	 command_show_config,
+	 "show what applies to weir run, and where it comes from"},
 	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
 };
 
@@ -29,8 +33,8 @@ static void usage(FILE *out) {
 		"\n"
 		"Commands:\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
-	fprintf(out, "  %-10s %s\n", "version", "print the version");
+		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].what);
+	fprintf(out, "  %-12s %s\n", "version", "print the version");
 	fprintf(out, "\n'weir COMMAND --help' tells the options of a command.\n");
 }
 

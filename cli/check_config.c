@@ -1,0 +1,118 @@
+// weir check-config: what is wrong with a config file, before a sensor is started with it. Nothing
+// is opened but the file, and the files that it names for reading.
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "config_file.h"
+#include "options.h"
+#include "packet_filter.h"
+#include "run_options.h"
+
+static const char help[] =
+	"Usage: weir check-config [FILE]\n"
+	"Says what is wrong with a config file of weir run, each mistake in a line that\n"
+	"names the file's line, the key, what was found and what to write instead.\n"
+	"FILE is " CONFIG_FILE " where none is named.\n"
+	"\n"
+	"Exit status: 0 weir run would take it, 1 it has mistakes or cannot be read, 2 wrong\n"
+	"usage.\n";
+
+// "HOST:PORT", "[IPV6]:PORT", or where `alone` is true "PORT". Whether there is such a host is not
+// asked.
+static bool is_address(const char *text, bool alone) {
+	const char *colon = strrchr(text, ':'), *port = colon != NULL ? colon + 1 : text;
+	size_t n = strspn(port, "0123456789");
+
+	if (n == 0 || n > 5 || port[n] != '\0' || atoi(port) > 65535)
+		return false;
+	if (colon == NULL)
+		return alone;
+	// An IPv6 address without brackets would lose its end.
+	bool bracketed = text[0] == '[' && colon[-1] == ']';
+	return colon > text && (bracketed || memchr(text, ':', (size_t)(colon - text)) == NULL);
+}
+
+static bool is_collector(const char *text) {
+	const char *scheme = strstr(text, "://");
+	return is_address(scheme != NULL ? scheme + strlen("://") : text, false);
+}
+
+// What is known only to who uses the value.
+static int check_one(const struct setting_value *value, bool is_default, void *arg) {
+	const struct run_options *options = arg;
+	char error[PACKET_FILTER_ERROR_BYTES];
+	int rc = 0;
+
+	if (is_default || (value->setting->none && strcmp(value->text, "none") == 0))
+		return 0;
+	options_place(options->values.file, value->line, value->setting);
+	if (value->setting->id == OPT_FILTER) {
+		struct packet_filter *filter = packet_filter_new(value->text, NULL, error);
+		if (filter == NULL)
+			rc = options_mistake(
+				"%s: %s; 'man pcap-filter' tells what may be written",
+				value->text,
+				error
+			);
+		packet_filter_free(filter);
+	} else if (value->setting->id == OPT_HTTP && !is_address(value->text, true)) {
+		rc = options_mistake(
+			"%s: no address; use PORT, HOST:PORT, \"[IPV6]:PORT\" in quotes, or none",
+			value->text
+		);
+	} else if (value->setting->id == OPT_COLLECTOR && !is_collector(value->text)) {
+		rc = options_mistake(
+			"%s: no address with a port; use HOST:PORT or \"[IPV6]:PORT\" in quotes, "
+			"such as 192.0.2.10:2055",
+			value->text
+		);
+	} else if (value->setting->type == SETTING_FILE && access(value->text, R_OK) < 0) {
+		rc = options_mistake(
+			"%s: cannot be read: %s; name a file that can", value->text, strerror(errno)
+		);
+	}
+	options_place(NULL, 0, NULL);
+	return rc;
+}
+
+static int check(const char *file) {
+	struct run_options options = {0};
+	bool good = run_options_take(&options, file) == 0 && run_options_check_ports(&options) == 0;
+
+	good &= setting_values_each(&options.values, check_one, &options) == 0;
+	if (good)
+		printf("%s: good; %zu values, the rest are defaults ('weir show-config %s')\n",
+		       file,
+		       options.values.n_of_file,
+		       file);
+	run_options_done(&options);
+	return good ? EXIT_OK : EXIT_FAILED;
+}
+
+int command_check_config(int argc, char **argv) {
+	static const struct option options[] = {
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int id;
+
+	options_begin("check-config");
+	while ((id = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (id != 'h') {
+			options_wrong(id, argv);
+			return EXIT_USAGE;
+		}
+		fputs(help, stdout);
+		return EXIT_OK;
+	}
+	if (argc - optind > 1) {
+		options_mistake("'%s': one file at a time", argv[optind + 1]);
+		return EXIT_USAGE;
+	}
+	return check(optind < argc ? argv[optind] : CONFIG_FILE);
+}

@@ -1,0 +1,133 @@
+#include "setting_values.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int setting_values_add(
+	struct setting_values *values,
+	const struct setting *setting,
+	const char *text,
+	unsigned line
+) {
+	struct setting_value **list = line > 0 ? &values->of_file : &values->of_command;
+	size_t *n = line > 0 ? &values->n_of_file : &values->n_of_command;
+
+	// Doubled whenever a power of two is full.
+	if ((*n & (*n - 1)) == 0) {
+		size_t room = *n == 0 ? 1 : *n * 2;
+		struct setting_value *more = reallocarray(*list, room, sizeof(**list));
+		if (more == NULL)
+			return -ENOMEM;
+		*list = more;
+	}
+	char *copy = strdup(text);
+	if (copy == NULL)
+		return -ENOMEM;
+	(*list)[(*n)++] = (struct setting_value){setting, copy, line};
+	return 0;
+}
+
+static size_t index_of(const struct setting *setting) {
+	size_t index = (size_t)(setting - settings);
+	assert(index < sizeof(((struct setting_values *)0)->lines) / sizeof(unsigned));
+	return index;
+}
+
+unsigned setting_values_line(const struct setting_values *values, const struct setting *setting) {
+	return values->lines[index_of(setting)];
+}
+
+void setting_values_set_line(
+	struct setting_values *values, const struct setting *setting, unsigned line
+) {
+	values->lines[index_of(setting)] = line;
+}
+
+// Whether they are one, or say the same thing in other words.
+static bool same_matter(const struct setting *a, const struct setting *b) {
+	return a == b || (a->instead_of != NULL && strcmp(a->instead_of, b->key) == 0)
+	       || (b->instead_of != NULL && strcmp(b->instead_of, a->key) == 0);
+}
+
+static bool in_command(const struct setting_values *values, const struct setting *setting) {
+	for (size_t i = 0; i < values->n_of_command; i++)
+		if (same_matter(values->of_command[i].setting, setting))
+			return true;
+	return false;
+}
+
+static bool is_none(const struct setting_value *value) {
+	return value->setting->none && strcmp(value->text, "none") == 0;
+}
+
+// Whether a later "none" of the same place takes it back.
+static bool taken_back(const struct setting_value *values, size_t n, size_t i) {
+	for (size_t j = i + 1; values[i].setting->none && j < n; j++)
+		if (values[j].setting == values[i].setting && is_none(&values[j]))
+			return true;
+	return false;
+}
+
+unsigned setting_values_each(const struct setting_values *values, setting_take_fn take, void *arg) {
+	unsigned n_refused = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < n_settings && rc <= 0; i++) {
+		const struct setting *setting = &settings[i];
+		if (setting->standard == NULL)
+			continue;
+		struct setting_value value = {setting, (char *)setting->standard, 0};
+		rc = take(&value, true, arg);
+		n_refused += rc != 0;
+	}
+	for (size_t i = 0; i < values->n_of_file && rc <= 0; i++) {
+		if (in_command(values, values->of_file[i].setting)
+		    || taken_back(values->of_file, values->n_of_file, i))
+			continue;
+		rc = take(&values->of_file[i], false, arg);
+		n_refused += rc != 0;
+	}
+	for (size_t i = 0; i < values->n_of_command && rc <= 0; i++) {
+		if (taken_back(values->of_command, values->n_of_command, i))
+			continue;
+		rc = take(&values->of_command[i], false, arg);
+		n_refused += rc != 0;
+	}
+	return n_refused;
+}
+
+bool setting_values_given(const struct setting_values *values, const struct setting *setting) {
+	bool given = false, commanded = false;
+
+	for (size_t i = 0; i < values->n_of_command; i++)
+		if (values->of_command[i].setting == setting) {
+			commanded = true;
+			given = !is_none(&values->of_command[i]);
+		}
+	if (commanded || in_command(values, setting))
+		return given;
+	for (size_t i = 0; i < values->n_of_file; i++)
+		if (values->of_file[i].setting == setting)
+			given = !is_none(&values->of_file[i]);
+	return given;
+}
+
+void setting_values_drop_file(struct setting_values *values) {
+	for (size_t i = 0; i < values->n_of_file; i++)
+		free(values->of_file[i].text);
+	free(values->of_file);
+	values->of_file = NULL;
+	values->n_of_file = 0;
+	memset(values->lines, 0, sizeof(values->lines));
+}
+
+void setting_values_free(struct setting_values *values) {
+	setting_values_drop_file(values);
+	for (size_t i = 0; i < values->n_of_command; i++)
+		free(values->of_command[i].text);
+	free(values->of_command);
+	free(values->file);
+	*values = (struct setting_values){0};
+}

@@ -1,0 +1,53 @@
+// Setting values: what was said about settings, where, and which of it applies. What the command
+// line says about a setting wins over what the file says, lists as a whole.
+//
+// Threads and time: none.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "settings.h"
+
+struct setting_value {
+	const struct setting *setting;
+	char *text;
+	unsigned line; // in the file; 0 = command line
+};
+
+struct setting_values {
+	char *file; // or NULL
+	struct setting_value *of_file, *of_command;
+	size_t n_of_file, n_of_command;
+	unsigned lines[96]; // by setting: where the file speaks of it first; 0 = nowhere
+};
+
+// Copies `text`. Returns 0 or -ENOMEM.
+[[nodiscard]] int setting_values_add(
+	struct setting_values *values,
+	const struct setting *setting,
+	const char *text,
+	unsigned line
+);
+
+// A setting without a value has a line as well where the file has it with a wrong one.
+unsigned setting_values_line(const struct setting_values *values, const struct setting *setting);
+void setting_values_set_line(
+	struct setting_values *values, const struct setting *setting, unsigned line
+);
+
+// Calls `take` for each value that applies: of the table's defaults, then of the file, then of the
+// command line. `value->line` is 0 for the last, `is_default` is set for the first. Goes on after
+// mistakes; stops where `take` returns a positive number. Returns how many returned other than 0.
+typedef int (*setting_take_fn)(const struct setting_value *value, bool is_default, void *arg);
+unsigned setting_values_each(const struct setting_values *values, setting_take_fn take, void *arg);
+
+// Whether anything but a default speaks of the setting and counts: a "none" takes back what it
+// says.
+bool setting_values_given(const struct setting_values *values, const struct setting *setting);
+
+// As if the file had said nothing.
+void setting_values_drop_file(struct setting_values *values);
+
+void setting_values_free(struct setting_values *values);
