@@ -21,8 +21,9 @@
 
 enum {
 	ONCE_COLS = 80,
-	ONCE_ROWS_ABOVE = 8, // of the table
-	NAMES_MS = 2000,     // that --once waits for names
+	ONCE_ROWS_ABOVE = 8,  // of the table
+	ONCE_LEAST_ROWS = 24, // or else lines would be left out
+	NAMES_MS = 2000,      // that --once waits for names
 	NAMES_LOOK_MS = 50,
 };
 
@@ -60,6 +61,12 @@ static int failed(const char *error) {
 	return EXIT_FAILED;
 }
 
+// Of a sensor that had answered before.
+static int lost(const char *error) {
+	fprintf(stderr, "weir top: the sensor is lost: %s\n", error);
+	return EXIT_FAILED;
+}
+
 static int interrupted(void) {
 	return 128 + ending;
 }
@@ -89,6 +96,8 @@ static void draw(struct top *top, unsigned rows, unsigned cols) {
 			&top->choice.filter,
 			&top->rows
 		);
+	if (top->choice.no_keys && top->rows.n > top->options.n_rows)
+		top->rows.n = top->options.n_rows;
 	top_layout(&top->canvas, &top->choice, &top->model, &top->rows);
 }
 
@@ -114,7 +123,7 @@ static void draw_with_names(struct top *top, unsigned rows, unsigned cols) {
 static int print_once(struct top *top) {
 	top->choice.no_keys = true;
 	unsigned rows = top->options.n_rows + ONCE_ROWS_ABOVE;
-
+	rows = rows > ONCE_LEAST_ROWS ? rows : ONCE_LEAST_ROWS;
 	draw_with_names(top, rows, ONCE_COLS);
 	canvas_print(&top->canvas, stdout);
 	return fflush(stdout) != 0 ? -EIO : 0;
@@ -125,6 +134,7 @@ static int run_plain(struct top *top) {
 	bool more = true;
 
 	int rc = top_feed_ask(top->options.socket, &top->model, error);
+	bool answered = rc == 0;
 	while (rc == 0 && more) {
 		rest(top->options.interval_ns);
 		if (ending != 0)
@@ -132,15 +142,17 @@ static int run_plain(struct top *top) {
 		rc = top_feed_ask(top->options.socket, &top->model, error);
 		if (rc < 0)
 			break;
-		rc = top->options.json ? top_json_print(
-			     &top->model, &top->choice, top->options.n_rows, stdout
-		     )
-				       : print_once(top);
-		if (rc < 0)
-			snprintf(error, sizeof(error), "standard output: %s", strerror(-rc));
+		int written = top->options.json ? top_json_print(
+				      &top->model, &top->choice, top->options.n_rows, stdout
+			      )
+						: print_once(top);
+		if (written < 0)
+			return failed("standard output cannot be written to");
 		more = !top->options.once;
 	}
-	return rc < 0 ? failed(error) : EXIT_OK;
+	if (rc < 0)
+		return answered ? lost(error) : failed(error);
+	return EXIT_OK;
 }
 
 // On a terminal.
@@ -257,7 +269,7 @@ static int run_on_terminal(struct top *top) {
 	if (session.feed == NULL || top_feed_end(session.feed))
 		top_model_done(&top->model);
 	if (rc < 0)
-		return failed(error);
+		return lost(error);
 	return ending != 0 ? interrupted() : EXIT_OK;
 }
 

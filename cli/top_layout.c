@@ -6,7 +6,7 @@
 #include <time.h>
 
 enum {
-	NUMBER_COLS = 9,
+	NUMBER_COLS = 10,
 	FLOWS_COLS = 8,
 	SHARE_COLS = 14,
 	LEAST_KEY_COLS = 18, // rather than more columns
@@ -82,8 +82,6 @@ static void put_tabs(struct canvas *canvas, const struct top_choice *choice, uns
 			canvas_put(canvas, CANVAS_LABEL, "%u", view + 1);
 		canvas_put(canvas, CANVAS_PLAIN, " ");
 	}
-	if (choice->filter.n > 0)
-		canvas_put(canvas, CANVAS_WARN, "only %s", choice->filter.text);
 }
 
 static struct columns columns_of(const struct canvas *canvas, unsigned view) {
@@ -117,9 +115,18 @@ static void put_heads(
 	};
 	enum canvas_style styles[TOP_SORT_COUNT] = {CANVAS_HEAD, CANVAS_HEAD, CANVAS_HEAD};
 
+	char key[TOP_FILTER_BYTES + 32];
+
 	styles[choice->sort] = CANVAS_CHOSEN;
 	canvas_move(canvas, row, 0);
-	canvas_field(canvas, CANVAS_HEAD, keys[choice->view], columns->key, false);
+	snprintf(
+		key,
+		sizeof(key),
+		choice->filter.n > 0 ? "%s (%s)" : "%s",
+		keys[choice->view],
+		choice->filter.text
+	);
+	canvas_field(canvas, CANVAS_HEAD, key, columns->key, false);
 	canvas_field(canvas, styles[TOP_BY_BITS], "BITS/S", NUMBER_COLS, true);
 	if (columns->packets)
 		canvas_field(canvas, styles[TOP_BY_PACKETS], "PACKETS/S", NUMBER_COLS, true);

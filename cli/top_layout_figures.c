@@ -6,9 +6,9 @@
 
 enum {
 	MANY_ROWS = 16, // from which all lines are shown
-	WORKER_COLS = 22,
+	WORKER_COLS = 20,
 	BAR_COLS = 12,
-	NAME_COLS = 28,
+	NAME_COLS = 22,
 };
 
 static void number(struct canvas *canvas, const char *label, double value, const char *unit) {
@@ -53,7 +53,7 @@ static void put_cache(struct canvas *canvas, const struct top_model *model) {
 	);
 	if (canvas->cols >= 70)
 		canvas_bar(canvas, load_style(fill), fill, BAR_COLS);
-	canvas_put(canvas, CANVAS_PLAIN, "%3.0f%%  ", 100 * fill);
+	canvas_put(canvas, CANVAS_PLAIN, " %3.0f%%  ", 100 * fill);
 }
 
 // Why packets are not in flows, those reasons that there were since the last answer.
@@ -90,7 +90,7 @@ static void put_workers(struct canvas *canvas, const struct top_model *model) {
 			model->rates.reader_busy,
 			BAR_COLS
 		);
-		canvas_put(canvas, CANVAS_PLAIN, "%3.0f%% read ", 100 * model->rates.reader_busy);
+		canvas_put(canvas, CANVAS_PLAIN, " %3.0f%% read ", 100 * model->rates.reader_busy);
 	}
 	for (unsigned i = 0; i < status->n_workers; i++) {
 		double busy = model->rates.workers_busy[i];
@@ -99,7 +99,7 @@ static void put_workers(struct canvas *canvas, const struct top_model *model) {
 			return;
 		}
 		canvas_bar(canvas, load_style(busy), busy, BAR_COLS);
-		canvas_put(canvas, CANVAS_PLAIN, "%3.0f%%  ", 100 * busy);
+		canvas_put(canvas, CANVAS_PLAIN, " %3.0f%%  ", 100 * busy);
 	}
 }
 
@@ -204,14 +204,14 @@ static void put_ports(struct lines *lines, const struct top_model *model) {
 			port->up ? " up    " : " down  "
 		);
 		number(lines->canvas, "packets", model->rates.ports_packets[i], "/s");
-		number(lines->canvas, "lost", model->rates.ports_lost[i], "/s");
 		number(lines->canvas, "bits", model->rates.ports_bits[i], "/s");
+		number(lines->canvas, "lost", model->rates.ports_lost[i], "/s");
 	}
 }
 
 static void put_load(struct canvas *canvas, double busy) {
 	canvas_bar(canvas, load_style(busy), busy, BAR_COLS);
-	canvas_put(canvas, CANVAS_PLAIN, "%3.0f%%  ", 100 * busy);
+	canvas_put(canvas, CANVAS_PLAIN, " %3.0f%%  ", 100 * busy);
 }
 
 static void put_threads(struct lines *lines, const struct top_model *model) {
