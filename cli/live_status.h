@@ -97,7 +97,7 @@ struct live_status {
 
 void live_status_print(const struct metrics *metrics, time_ns_t now_ns, FILE *out);
 
-// Reads `n` octets of text, which NUL ends behind them. 0, or -EBADMSG with a line in `error`
+// Reads `n` octets of text. 0, or -EBADMSG with a line in `error`
 // (LIVE_STATUS_ERROR_BYTES). Of names all octets are printable ASCII: '?' stands for others.
 [[nodiscard]] int
 live_status_parse(const char *text, size_t n, struct live_status *status, char *error);
