@@ -87,8 +87,8 @@ int top_filter_parse(const char *text, struct top_filter *filter, char *error) {
 		snprintf(error, TOP_FILTER_ERROR_BYTES, "too long");
 		return -EINVAL;
 	}
-	strcpy(words, text);
-	strcpy(made.text, text);
+	memcpy(words, text, strlen(text) + 1);
+	memcpy(made.text, text, strlen(text) + 1);
 	for (char *word = strtok_r(words, " \t", &save); word != NULL;
 	     word = strtok_r(NULL, " \t", &save)) {
 		if (made.n == TOP_FILTER_TERMS) {
@@ -103,7 +103,7 @@ int top_filter_parse(const char *text, struct top_filter *filter, char *error) {
 		struct top_term *term = &made.terms[made.n++];
 		term->negated = word[0] == '!';
 		word += term->negated;
-		strcpy(shown, word);
+		memcpy(shown, word, strlen(word) + 1);
 		bool good = strcasecmp(word, "vlan") != 0 && parse_word(word, term);
 		if (strcasecmp(word, "vlan") == 0) {
 			word = strtok_r(NULL, " \t", &save);
