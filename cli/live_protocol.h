@@ -26,7 +26,7 @@ enum {
 	LIVE_SOCKET_ERROR_BYTES = 256,
 	LIVE_PART_RECORDS = 512,
 	LIVE_REQUEST_BYTES = 64,
-	LIVE_MOST_BUCKETS = 1 << 18,
+	LIVE_MOST_BUCKETS = 1 << 16,
 };
 
 struct live_header {

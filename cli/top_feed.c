@@ -31,6 +31,7 @@ struct top_feed {
 struct taker {
 	struct top_model *model;
 	pthread_mutex_t *lock;
+	size_t n_records; // so far
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -55,8 +56,22 @@ static void on_add(const struct flow_record *records, size_t n, void *arg) {
 	struct taker *taker = arg;
 
 	lock(taker->lock);
+	taker->n_records += n;
 	top_model_add(taker->model, records, n);
 	unlock(taker->lock);
+}
+
+static int ask_part(const char *socket, struct taker *taker, char *error) {
+	lock(taker->lock);
+	const struct live_request request = top_model_request(taker->model);
+	unlock(taker->lock);
+	int rc = live_client_active(socket, &request, on_begin, on_add, taker, error);
+	if (rc < 0)
+		return rc;
+	lock(taker->lock);
+	top_model_end(taker->model);
+	unlock(taker->lock);
+	return 0;
 }
 
 static int ask(const char *socket, struct taker *taker, char *error) {
@@ -73,15 +88,18 @@ static int ask(const char *socket, struct taker *taker, char *error) {
 	}
 	lock(taker->lock);
 	top_model_status(taker->model, status);
-	const struct live_request request = top_model_request(taker->model);
 	unlock(taker->lock);
 	free(status);
-	rc = live_client_active(socket, &request, on_begin, on_add, taker, error);
-	if (rc < 0)
-		return rc;
-	lock(taker->lock);
-	top_model_end(taker->model);
-	unlock(taker->lock);
+	uint32_t n_parts = 1;
+	taker->n_records = 0;
+	for (uint32_t n = 0; n < n_parts && taker->n_records < TOP_LOOK_RECORDS; n++) {
+		rc = ask_part(socket, taker, error);
+		if (rc < 0)
+			return rc;
+		// Written by this thread alone.
+		n_parts = taker->model->n_parts < TOP_LOOK_PARTS ? taker->model->n_parts
+								 : TOP_LOOK_PARTS;
+	}
 	return 0;
 }
 

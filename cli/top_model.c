@@ -65,7 +65,6 @@ void top_model_begin(struct top_model *model, const struct live_header *header) 
 		top_table_clear(&model->flows);
 	}
 	model->n_buckets = header->n_buckets;
-	// 1024 parts are 1.3 billion flows, more than a sensor holds.
 	model->n_parts = n_parts < 1 ? 1 : n_parts > TOP_MAX_PARTS ? TOP_MAX_PARTS : n_parts;
 	if (model->part >= model->n_parts)
 		model->part = 0;

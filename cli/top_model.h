@@ -1,11 +1,11 @@
 // Top model: what `weir top` knows of the sensor: its figures, the rates between two answers, and
 // the flows that moved, in bounded memory.
 //
-// A refresh reads LIVE_MOST_BUCKETS of the sensor's flow caches at most, some 1.3 million flows;
-// larger caches are read in parts, one a refresh, in turn. Of each part come the flows that had a
-// packet since it was read before. What a flow moves a second is the difference between the two
-// readings, over the time between them. A flow that was not known before has moved all it counts if
-// it began since, and else its average since it began.
+// The sensor's flow caches are read in parts of LIVE_MOST_BUCKETS, some 330,000 flows. A look reads
+// TOP_LOOK_PARTS at most, fewer where many flows moved; what is left the next looks read, in turn.
+// Of each part come the flows that had a packet since it was read before. What a flow moves a
+// second is the difference between the two readings, over the time between them. A flow that was
+// not known before has moved all it counts if it began since, and else its average since it began.
 //
 // Pure. Threads: one at a time. Time: only the sensor's, in its answers.
 
@@ -24,7 +24,9 @@ enum {
 	TOP_FLOW_SETS = 1 << 13,  // 65,536 flows
 	TOP_GROUP_SETS = 1 << 13, // and as many of their addresses, ports, conversations
 	TOP_MAX_ROWS = 1000,
-	TOP_MAX_PARTS = 1024,
+	TOP_MAX_PARTS = 4096,       // of a cache, more than it can have
+	TOP_LOOK_PARTS = 4,         // that are read at once, at most
+	TOP_LOOK_RECORDS = 1 << 17, // after which no other part is begun
 };
 
 enum top_view {
@@ -85,7 +87,7 @@ struct top_rows {
 	double octets_s, packets_s; // of all
 };
 
-// `interval_ns` is between two refreshes. 0 or -ENOMEM.
+// `interval_ns` is between two looks. 0 or -ENOMEM.
 [[nodiscard]] int top_model_init(struct top_model *model, time_ns_t interval_ns);
 void top_model_done(struct top_model *model);
 

@@ -223,7 +223,7 @@ static void requests_are_lines_of_known_words(void **state) {
 		"active -1 2 3\n",
 		"active 1  2 3\n",
 		"active 1 4294967296 3\n",
-		"active 1 2 262145\n",
+		"active 1 2 65537\n",
 		"active 18446744073709551616 2 3\n",
 		"active1 2 3\n",
 		"actively 1 2 3\n",
@@ -238,7 +238,7 @@ static void requests_are_lines_of_known_words(void **state) {
 	assert_int_equal(live_request_parse("status\n", &request), 0);
 	assert_int_equal(request.want, LIVE_STATUS);
 	assert_int_equal(
-		live_request_parse("active 18446744073709551615 4294967295 262144\n", &request), 0
+		live_request_parse("active 18446744073709551615 4294967295 65536\n", &request), 0
 	);
 	assert_int_equal(request.want, LIVE_ACTIVE);
 	assert_true(request.since_ticks == UINT64_MAX && request.first == UINT32_MAX);
