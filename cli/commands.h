@@ -16,3 +16,4 @@ int command_export(int argc, char **argv);
 int command_query(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_version(int argc, char **argv);

@@ -22,6 +22,7 @@
 #include "sandbox.h"
 #include "sensor.h"
 #include "sinks.h"
+#include "watchdog.h"
 
 enum {
 	FLUSH_S = 2,                   // to export what the cache holds at the end
@@ -41,6 +42,7 @@ struct session {
 	struct live_server *live; // or NULL
 	struct lateness lateness;
 	struct report report;
+	struct watchdog watchdog;
 	bool failed;
 };
 
@@ -286,6 +288,7 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 	for (;;) {
 		time_ns_t now_ns = monotonic_ns();
 		time_ns_t left_ns = watched_ns + WATCH_EVERY_NS - now_ns;
+		watchdog_update(&session->watchdog, session->sensor, now_ns);
 		if (left_ns <= 0) {
 			watched_ns = now_ns;
 			if (sensor_watch(session->sensor) == 0)
@@ -293,6 +296,7 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 			report_update(&session->report, session->sensor);
 			continue;
 		}
+		left_ns = watchdog_wait_ns(&session->watchdog, left_ns);
 		if (sigtimedwait(signals, NULL, &(struct timespec){.tv_nsec = left_ns}) > 0)
 			return true;
 	}
@@ -317,6 +321,7 @@ static void finish(struct session *session) {
 	struct ledger ledger;
 	char message[128];
 
+	watchdog_stopping(&session->watchdog);
 	hurry(session);
 	live_server_close(session->live);
 	sensor_stop(session->sensor);
@@ -348,6 +353,9 @@ int command_run(int argc, char **argv) {
 	sigaddset(&signals, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
+	if (watchdog_begin(&session.watchdog) < 0)
+		say("$NOTIFY_SOCKET: no such socket can be; nobody is told how weir is");
+
 	// Downstream first: whoever makes records finds someone to take them.
 	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
 		exclude_own_export(&session);
@@ -364,5 +372,6 @@ int command_run(int argc, char **argv) {
 	sensor_free(session.sensor);
 	sinks_close(&session.sinks);
 	packet_filter_free(session.filter);
+	watchdog_end(&session.watchdog);
 	return session.failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -46,7 +46,26 @@ static const char help[] =
 	"      --no-sandbox            keep all rights, and all system calls\n"
 	"      --eal-log               show what DPDK has to say\n"
 	"\n"
-	"Exit status: 0 stopped as asked, 1 something failed (said on stderr), 2 wrong usage.\n";
+	"Exit status: 0 stopped as asked, 1 something failed (see stderr), 2 wrong usage.\n";
+
+// The options of the short help.
+static const char *const common[] = {
+	"port",
+	"collector",
+	"print",
+	"archive",
+	"active-timeout",
+	"idle-timeout",
+	"cache-entries",
+	"workers",
+	"cores",
+	"filter",
+	"deduplicate",
+	"sample",
+	"report",
+	"user",
+	NULL,
+};
 
 enum option_id {
 	OPT_PORT = 'P',
@@ -91,7 +110,7 @@ static const struct option long_options[] = {
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
 	{"eal-log", no_argument, NULL, OPT_EAL_LOG},
 	ARCHIVE_OPTIONS,
-	{"help", no_argument, NULL, OPT_HELP},
+	{"help", optional_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
 
@@ -283,8 +302,10 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 	send_options_init(&options->send);
 	options_begin("run");
 	while ((id = getopt_long(argc, argv, ":P:c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
-		if (id == OPT_HELP || id == OPT_HELP_ARCHIVE) {
-			fputs(id == OPT_HELP ? help : archive_options_help, stdout);
+		if (id == OPT_HELP)
+			return options_help(help, common, optarg);
+		if (id == OPT_HELP_ARCHIVE) {
+			fputs(archive_options_help, stdout);
 			return 1;
 		}
 		if (id == '?' || id == ':')
