@@ -1,7 +1,10 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <time.h>
+
+#include "log.h"
 
 static time_ns_t monotonic_ns(void) {
 	struct timespec now;
@@ -54,6 +57,7 @@ static void drops(FILE *out, const struct ledger *now, const struct ledger *last
 void report_update(struct report *report, struct sensor *sensor) {
 	time_ns_t now_ns = monotonic_ns();
 	struct ledger now;
+	char line[LOG_MESSAGE_BYTES];
 
 	// Half a second early is on time: the next look is a second away.
 	if (report->interval_ns == 0
@@ -63,28 +67,31 @@ void report_update(struct report *report, struct sensor *sensor) {
 	uint64_t started = sensor_started_flows(sensor);
 	sensor_ledger(sensor, &now);
 
-	fprintf(stderr, "weir run: ");
-	rate(stderr,
+	FILE *out = fmemopen(line, sizeof(line), "w");
+	if (out == NULL)
+		return;
+	rate(out,
 	     (double)(now.received.packets - report->last.received.packets) / seconds,
 	     "packets/s, ");
-	rate(stderr,
+	rate(out,
 	     (double)(now.received.bytes - report->last.received.bytes) * 8 / seconds,
 	     "bit/s, ");
-	fprintf(stderr, "%" PRIu64 " flows, ", now.cached_flows);
-	rate(stderr, (double)(started - report->last_started) / seconds, "new flows/s, ");
-	rate(stderr,
+	fprintf(out, "%" PRIu64 " flows, ", now.cached_flows);
+	rate(out, (double)(started - report->last_started) / seconds, "new flows/s, ");
+	rate(out,
 	     (double)(ledger_records(&now) - ledger_records(&report->last)) / seconds,
 	     "records/s");
 	struct ledger_lateness late;
 	lateness_read(report->lateness, &late);
 	if (late.n_flows > 0)
-		fprintf(stderr,
+		fprintf(out,
 			", idle flows late by p50 %" PRIu32 " p99 %" PRIu32 " max %" PRIu32 " ms",
 			late.p50_ms,
 			late.p99_ms,
 			late.max_ms);
-	drops(stderr, &now, &report->last);
-	fprintf(stderr, "\n");
+	drops(out, &now, &report->last);
+	fclose(out);
+	log_paced(LOG_LEVEL_INFO, line);
 	report->last = now;
 	report->last_started = started;
 	report->last_ns = now_ns;

@@ -1,4 +1,4 @@
-// Report: one line on standard error every so often, what the sensor did since the last.
+// Report: one line in the log every so often, what the sensor did since the last.
 //
 // Threads: the sensor's owner. Time: CLOCK_MONOTONIC, for display alone.
 
@@ -24,5 +24,5 @@ void report_begin(
 	time_ns_t interval_ns
 );
 
-// Prints the line when it is due.
+// Logs the line when it is due.
 void report_update(struct report *report, struct sensor *sensor);

@@ -15,9 +15,11 @@
 #include "flow_cache.h"
 #include "lateness.h"
 #include "live_server.h"
+#include "log.h"
 #include "packet_filter.h"
 #include "poller.h"
 #include "report.h"
+#include "run_http.h"
 #include "run_options.h"
 #include "sandbox.h"
 #include "sensor.h"
@@ -40,27 +42,23 @@ struct session {
 	struct sensor *sensor;
 	struct exporter *exporter;
 	struct live_server *live; // or NULL
+	struct run_http *http;    // or NULL
 	struct lateness lateness;
 	struct report report;
 	struct watchdog watchdog;
 	bool failed;
 };
 
-static void say(const char *message) {
-	fprintf(stderr, "weir run: %s\n", message);
-}
-
 static void on_complaint(const char *message, void *arg) {
 	struct session *session = arg;
-	say(message);
+	log_message(LOG_LEVEL_ERROR, message);
 	session->failed = true;
 }
 
 // A port that goes down is no failure of weir's.
 static void on_message(const char *message, bool bad, void *arg) {
-	(void)bad;
 	(void)arg;
-	say(message);
+	log_message(bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, message);
 }
 
 static time_ns_t monotonic_ns(void) {
@@ -114,7 +112,7 @@ static void explain(const struct run_options *options) {
 	for (unsigned i = 0; i < options->n_ports; i++)
 		ports[i] = options->ports[i].name;
 	if (doctor_explain(&wish, line, sizeof(line)))
-		say(line);
+		log_message(LOG_LEVEL_ERROR, line);
 }
 
 static bool make_filter(struct session *session) {
@@ -186,7 +184,12 @@ static void exclude_own_export(struct session *session) {
 		if (rc == 0)
 			rc = own_export_add(&own, &source, &destination);
 		if (rc < 0)
-			say("the export to a collector will be metered where a port sees it");
+			log_event(
+				LOG_LEVEL_WARNING,
+				collector_name(collector),
+				"the export will be metered where a port sees it: %s",
+				strerror(-rc)
+			);
 	}
 	sensor_exclude(session->sensor, &own);
 }
@@ -235,10 +238,36 @@ static bool open_live(struct session *session) {
 	if (session->live != NULL)
 		snprintf(error, sizeof(error), "no thread for %s", options->socket);
 	if (options->socket_default)
-		say(error);
+		log_message(LOG_LEVEL_WARNING, error);
 	else
 		on_complaint(error, session);
 	return options->socket_default;
+}
+
+// Others may watch. In the usual place, which another weir may have, they cannot, and that is all.
+static bool open_http(struct session *session) {
+	const struct run_options *options = &session->options;
+	char error[HTTP_ERROR_BYTES];
+
+	if (options->http == NULL)
+		return true;
+	session->http = run_http_open(
+		options->http,
+		&(struct metrics_sources){
+			.sensor = session->sensor,
+			.sinks = &session->sinks,
+			.lateness = &session->lateness,
+			.sampling_interval = options->sampling.interval,
+		},
+		error
+	);
+	if (session->http != NULL)
+		return true;
+	if (options->http_default)
+		log_message(LOG_LEVEL_ERROR, error);
+	else
+		on_complaint(error, session);
+	return options->http_default;
 }
 
 // Gives up what is not needed any more, now that all is open and every thread runs.
@@ -252,8 +281,12 @@ static bool enter_sandbox(struct session *session) {
 	char error[SANDBOX_ERROR_BYTES], message[SANDBOX_ERROR_BYTES + 128];
 
 	if (options->no_sandbox) {
-		say("no sandbox, as asked: weir keeps its user, its capabilities and all system "
-		    "calls");
+		log_event(
+			LOG_LEVEL_NOTICE,
+			NULL,
+			"no sandbox, as asked: weir keeps its user, its capabilities and all "
+			"system calls"
+		);
 		return true;
 	}
 	for (unsigned i = 0; i < options->n_ports; i++)
@@ -267,14 +300,13 @@ static bool enter_sandbox(struct session *session) {
 		on_complaint(message, session);
 		return false;
 	}
-	snprintf(
-		message,
-		sizeof(message),
-		"sandbox: user %s, %s, few system calls",
+	log_event(
+		LOG_LEVEL_INFO,
+		"sandbox",
+		"user %s, %s, few system calls",
 		state.user[0] != '\0' ? state.user : "as before",
 		state.capabilities == 0 ? "no capabilities" : "CAP_NET_ADMIN and CAP_BPF"
 	);
-	say(message);
 	return true;
 }
 
@@ -291,9 +323,11 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 		watchdog_update(&session->watchdog, session->sensor, now_ns);
 		if (left_ns <= 0) {
 			watched_ns = now_ns;
+			log_tick();
 			if (sensor_watch(session->sensor) == 0)
 				return false;
 			report_update(&session->report, session->sensor);
+			run_http_update(session->http);
 			continue;
 		}
 		left_ns = watchdog_wait_ns(&session->watchdog, left_ns);
@@ -319,23 +353,23 @@ static void hurry(struct session *session) {
 static void finish(struct session *session) {
 	time_ns_t begun_ns = monotonic_ns();
 	struct ledger ledger;
-	char message[128];
 
+	run_http_set_state(session->http, RUN_STOPS);
 	watchdog_stopping(&session->watchdog);
 	hurry(session);
 	live_server_close(session->live);
 	sensor_stop(session->sensor);
 	exporter_join(session->exporter);
 	sinks_stop(&session->sinks);
+	run_http_close(session->http);
 	sensor_ledger(session->sensor, &ledger);
-	snprintf(
-		message,
-		sizeof(message),
+	log_event(
+		LOG_LEVEL_NOTICE,
+		NULL,
 		"stopped within %.1f s; %" PRIu64 " flows were running",
 		(double)(monotonic_ns() - begun_ns) / 1e9,
 		ledger.records[FLOW_END_FORCED]
 	);
-	say(message);
 	lateness_read(&session->lateness, &ledger.lateness);
 	sinks_report(&session->sinks, &ledger, session->options.send.ledger, "sensor");
 }
@@ -347,6 +381,11 @@ int command_run(int argc, char **argv) {
 
 	if (rc != 0)
 		return rc > 0 ? EXIT_OK : EXIT_USAGE;
+	log_begin(&(struct log_config){
+		.level = session.options.log_level,
+		.format = session.options.log_format,
+		.program = "weir run",
+	});
 	// For all threads, none of which is to be interrupted; this one asks for them.
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
@@ -354,14 +393,19 @@ int command_run(int argc, char **argv) {
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
 	if (watchdog_begin(&session.watchdog) < 0)
-		say("$NOTIFY_SOCKET: no such socket can be; nobody is told how weir is");
+		log_event(
+			LOG_LEVEL_WARNING,
+			"$NOTIFY_SOCKET",
+			"no such socket can be; nobody is told how weir is"
+		);
 
 	// Downstream first: whoever makes records finds someone to take them.
 	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
 		exclude_own_export(&session);
-		if (start(&session) && open_live(&session) && enter_sandbox(&session)
-		    && sinks_start(&session.sinks)) {
-			say("metering; Ctrl-C or SIGTERM stops");
+		if (start(&session) && open_live(&session) && open_http(&session)
+		    && enter_sandbox(&session) && sinks_start(&session.sinks)) {
+			log_event(LOG_LEVEL_NOTICE, NULL, "metering; Ctrl-C or SIGTERM stops");
+			run_http_set_state(session.http, RUN_METERS);
 			if (!wait_for_end(&session, &signals))
 				on_complaint("no port is left", &session);
 		}
@@ -373,5 +417,6 @@ int command_run(int argc, char **argv) {
 	sinks_close(&session.sinks);
 	packet_filter_free(session.filter);
 	watchdog_end(&session.watchdog);
+	log_end();
 	return session.failed ? EXIT_FAILED : EXIT_OK;
 }

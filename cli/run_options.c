@@ -22,7 +22,7 @@ static const char help[] =
 	"  -c, --collector HOST:PORT   send NetFlow v9 there, to ipfix://HOST:PORT IPFIX\n"
 	"  -p, --print FORMAT          print records to stdout: text, csv, "
 	"json\n" ARCHIVE_OPTIONS_HELP
-	"      --report TIME           a line on stderr this often; 0 = none  [10s]\n"
+	"      --report TIME           a line in the log this often; 0 = none  [10s]\n"
 	"      --ledger FORMAT         account at the end: text, json, none  [text]\n"
 	"  -a, --active-timeout TIME   report running flows this often; 0 = never  [60s]\n"
 	"  -i, --idle-timeout TIME     end flows after this silence; 0 = never  [15s]\n"
@@ -42,6 +42,9 @@ static const char help[] =
 	"      --source-id N           observation domain of the records  [1]\n"
 	"      --socket PATH           where 'weir query' asks for running flows, or none\n"
 	"                              [" LIVE_SOCKET "]\n"
+	"      --http [HOST:]PORT      /metrics, /healthz, /readyz, or none  [127.0.0.1:9480]\n"
+	"      --log-level LEVEL       error, warning, notice, info, debug  [info]\n"
+	"      --log-format FORMAT     text, json  [text; in the journal its fields]\n"
 	"      --user NAME             become this user once all is open  [weir, nobody]\n"
 	"      --no-sandbox            keep all rights, and all system calls\n"
 	"      --eal-log               show what DPDK has to say\n"
@@ -84,6 +87,9 @@ enum option_id {
 	OPT_CORES,
 	OPT_IDLE,
 	OPT_SOCKET,
+	OPT_HTTP,
+	OPT_LOG_LEVEL,
+	OPT_LOG_FORMAT,
 	OPT_USER,
 	OPT_NO_SANDBOX,
 	OPT_EAL_LOG,
@@ -106,6 +112,9 @@ static const struct option long_options[] = {
 	{"deduplicate", required_argument, NULL, OPT_DEDUPLICATE},
 	{"sample", required_argument, NULL, OPT_SAMPLE},
 	{"socket", required_argument, NULL, OPT_SOCKET},
+	{"http", required_argument, NULL, OPT_HTTP},
+	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"user", required_argument, NULL, OPT_USER},
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
 	{"eal-log", no_argument, NULL, OPT_EAL_LOG},
@@ -207,6 +216,37 @@ static int parse_sink(struct run_options *options, int id, const char *arg) {
 	}
 }
 
+// What is said, and how.
+static int parse_log(struct run_options *options, int id, const char *arg) {
+	static const char *const formats[] = {"text", "json", NULL};
+	const char *levels[LOG_LEVEL_COUNT + 1] = {NULL};
+	int rc;
+
+	switch (id) {
+	case OPT_LOG_LEVEL:
+		for (unsigned level = 0; level < LOG_LEVEL_COUNT; level++)
+			levels[level] = log_level_name((enum log_level)level);
+		rc = options_one_of(
+			"log-level", arg, levels, "error, warning, notice, info or debug"
+		);
+		if (rc >= 0)
+			options->log_level = (enum log_level)rc;
+		return rc;
+	case OPT_LOG_FORMAT:
+		rc = options_one_of("log-format", arg, formats, "text or json");
+		if (rc >= 0)
+			options->log_format = LOG_FORMAT_TEXT + (enum log_format)rc;
+		return rc;
+	case OPT_REPORT:
+		rc = options_timeout("report", arg, &options->report_ns);
+		if (rc == 0 && options->report_ns > 0 && options->report_ns < NS_PER_S)
+			rc = options_mistake("--report %s: at least 1s, or 0 for none", arg);
+		return rc;
+	default:
+		return parse_sink(options, id, arg);
+	}
+}
+
 // Which packets are metered.
 static int parse_selection(struct run_options *options, int id, const char *arg) {
 	switch (id) {
@@ -222,7 +262,7 @@ static int parse_selection(struct run_options *options, int id, const char *arg)
 			return options_mistake("--sample %s: %s", arg, PACKET_OPTIONS_SAMPLING);
 		return 0;
 	default:
-		return parse_sink(options, id, arg);
+		return parse_log(options, id, arg);
 	}
 }
 
@@ -240,11 +280,6 @@ static int parse_option(struct run_options *options, int id, const char *arg) {
 		return options_timeout("active-timeout", arg, &options->active_timeout_ns);
 	case OPT_IDLE_TIMEOUT:
 		return options_timeout("idle-timeout", arg, &options->idle_timeout_ns);
-	case OPT_REPORT:
-		rc = options_timeout("report", arg, &options->report_ns);
-		if (rc == 0 && options->report_ns > 0 && options->report_ns < NS_PER_S)
-			rc = options_mistake("--report %s: at least 1s, or 0 for none", arg);
-		return rc;
 	case OPT_ENTRIES:
 		rc = options_whole(
 			"cache-entries", arg, FLOW_CACHE_MIN_FLOWS, FLOW_CACHE_MAX_FLOWS, &value
@@ -274,6 +309,10 @@ static int parse_option(struct run_options *options, int id, const char *arg) {
 		options->socket = strcmp(arg, "none") == 0 ? NULL : arg;
 		options->socket_default = false;
 		return 0;
+	case OPT_HTTP:
+		options->http = strcmp(arg, "none") == 0 ? NULL : arg;
+		options->http_default = false;
+		return 0;
 	case OPT_USER:
 		options->user = arg;
 		return 0;
@@ -295,8 +334,11 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 		.n_flows = 1 << 20,
 		.n_workers = 1,
 		.sampling = {.algorithm = SAMPLER_DETERMINISTIC, .interval = 1},
+		.log_level = LOG_LEVEL_INFO,
 		.socket = LIVE_SOCKET,
 		.socket_default = true,
+		.http = "127.0.0.1:9480",
+		.http_default = true,
 	};
 	archive_options_init(&options->archive);
 	send_options_init(&options->send);

@@ -8,6 +8,7 @@
 
 #include "archive_options.h"
 #include "clock.h"
+#include "log.h"
 #include "packet_options.h"
 #include "print.h"
 #include "send_options.h"
@@ -32,6 +33,10 @@ struct run_options {
 	struct sampling_options sampling;
 	const char *socket; // where others ask for flows; NULL = nowhere
 	bool socket_default;
+	const char *http; // where metrics are; NULL = nowhere
+	bool http_default;
+	enum log_level log_level;
+	enum log_format log_format;
 	const char *user; // or NULL
 	bool hugepages;
 	bool no_sandbox;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <microhttpd.h>
 #include <pcap/pcap.h>
 #include <rte_version.h>
 #include <seccomp.h>
@@ -74,7 +75,7 @@ static const char *without_name(const char *text) {
 }
 
 enum {
-	N_LIBRARIES = 6,
+	N_LIBRARIES = 7,
 };
 
 static void find_libraries(struct library libraries[N_LIBRARIES]) {
@@ -83,6 +84,7 @@ static void find_libraries(struct library libraries[N_LIBRARIES]) {
 		 NUMBER_TEXT(RTE_VER_YEAR) "." NUMBER_TEXT(RTE_VER_MONTH
 		 ) "." NUMBER_TEXT(RTE_VER_MINOR),
 		 without_name(rte_version())},
+		{"microhttpd", NULL, MHD_get_version()},
 		{"libpcap", NULL, libpcap_number()},
 		{"zstd", ZSTD_VERSION_STRING, ZSTD_versionString()},
 		{"zlib", ZLIB_VERSION, zlibVersion()},

@@ -1,5 +1,7 @@
 #include "lateness.h"
 
+const uint32_t lateness_bounds_ms[LATENESS_BUCKETS] = {5, 10, 25, 50, 100, 250, 500, 1000, 2500};
+
 void lateness_add(struct lateness *lateness, int64_t late_ms) {
 	if (late_ms < 0)
 		late_ms = 0;
@@ -30,5 +32,19 @@ void lateness_read(const struct lateness *lateness, struct ledger_lateness *read
 			read->p99_ms = ms;
 		seen += counts[ms];
 		read->max_ms = ms;
+	}
+}
+
+void lateness_read_histogram(const struct lateness *lateness, struct lateness_histogram *read) {
+	unsigned bucket = 0;
+
+	*read = (struct lateness_histogram){0};
+	for (uint32_t ms = 0; ms <= LATENESS_MOST_MS; ms++) {
+		// Relaxed: as in lateness_add().
+		uint64_t n = atomic_load_explicit(&lateness->counts[ms], memory_order_relaxed);
+		read->n_flows += n;
+		read->sum_ms += n * ms;
+		if (bucket < LATENESS_BUCKETS && ms == lateness_bounds_ms[bucket])
+			read->counts[bucket++] = read->n_flows;
 	}
 }

@@ -12,6 +12,16 @@
 
 enum {
 	LATENESS_MOST_MS = 4095, // later ones are counted as this
+	LATENESS_BUCKETS = 9,
+};
+
+// Upper bounds of a histogram's buckets.
+extern const uint32_t lateness_bounds_ms[LATENESS_BUCKETS];
+
+struct lateness_histogram {
+	uint64_t counts[LATENESS_BUCKETS]; // flows that left within each bound: they add up
+	uint64_t n_flows;
+	uint64_t sum_ms;
 };
 
 struct lateness {
@@ -22,3 +32,5 @@ struct lateness {
 void lateness_add(struct lateness *lateness, int64_t late_ms);
 
 void lateness_read(const struct lateness *lateness, struct ledger_lateness *read);
+
+void lateness_read_histogram(const struct lateness *lateness, struct lateness_histogram *read);

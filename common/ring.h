@@ -99,3 +99,16 @@ static inline void ring_release(struct ring *ring, uint32_t n) {
 	ring->taken += n;
 	atomic_store_explicit(&ring->released, ring->taken, memory_order_release);
 }
+
+static inline uint32_t ring_capacity(const struct ring *ring) {
+	return ring->mask + 1;
+}
+
+// About how many slots are shown and not given back. Any thread.
+static inline uint32_t ring_depth(const struct ring *ring) {
+	// Relaxed: the slots are not looked at. The consumer's count first: read later, it might
+	// have overtaken the other.
+	uint32_t released = atomic_load_explicit(&ring->released, memory_order_relaxed);
+	uint32_t depth = atomic_load_explicit(&ring->published, memory_order_relaxed) - released;
+	return depth <= ring->mask ? depth : ring->mask + 1;
+}

@@ -3,18 +3,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "datagrams.h"
 #include "ipfix.h"
 #include "netflow5.h"
 #include "netflow9.h"
 
 struct encoder {
-	enum encoder_protocol protocol;
-	struct netflow9 *netflow9; // or else
-	struct ipfix *ipfix;
+	struct datagrams *datagrams; // or else
+	struct ipfix *ipfix;         // in order
 	struct netflow5 *netflow5;
 	export_send_fn send;
 	void *arg;
-	struct encoder_stats stats; // of IPFIX
 };
 
 // An IPFIX message is a run of one.
@@ -29,25 +28,7 @@ static void send_message(const struct ipfix_message *message, void *arg) {
 		.last_records = message->n_records,
 	};
 
-	encoder->stats.datagrams++;
-	encoder->stats.octets += message->n;
-	encoder->stats.records += message->n_records;
 	encoder->send(&run, encoder->arg);
-}
-
-static void new_netflow9(struct encoder *encoder, const struct encoder_config *config) {
-	encoder->netflow9 = netflow9_new(
-		&(struct netflow9_config){
-			.source_id = config->source_id,
-			.datagram_bytes = config->datagram_bytes,
-			.template_interval_ms = config->template_interval_ms,
-			.template_packets = config->template_packets,
-			.sampling_interval = config->sampling_interval,
-			.sampling_algorithm = config->sampling_algorithm,
-		},
-		encoder->send,
-		encoder->arg
-	);
 }
 
 static void new_ipfix(struct encoder *encoder, const struct encoder_config *config) {
@@ -55,11 +36,10 @@ static void new_ipfix(struct encoder *encoder, const struct encoder_config *conf
 		&(struct ipfix_config){
 			.domain = config->source_id,
 			.message_bytes = config->datagram_bytes,
-			.template_interval_ms = config->template_interval_ms,
-			.template_messages = config->template_packets,
 			.sampling_interval = config->sampling_interval,
 			.sampling_algorithm =
 				config->sampling_algorithm != 0 ? config->sampling_algorithm : 1,
+			.profile = config->profile,
 		},
 		send_message,
 		encoder
@@ -87,24 +67,18 @@ struct encoder *encoder_new(const struct encoder_config *config, export_send_fn 
 	struct encoder *encoder = calloc(1, sizeof(*encoder));
 	if (encoder == NULL)
 		return NULL;
-	encoder->protocol = config->protocol;
 	encoder->send = send;
 	encoder->arg = arg;
-	switch (config->protocol) {
-	case ENCODER_NETFLOW9:
-		new_netflow9(encoder, config);
-		break;
-	case ENCODER_IPFIX:
+	bool once = config->template_interval_ms == 0 && config->template_packets == 0;
+	if (config->protocol == ENCODER_IPFIX && once)
 		new_ipfix(encoder, config);
-		break;
-	case ENCODER_NETFLOW5:
+	else if (config->protocol == ENCODER_IPFIX || config->protocol == ENCODER_NETFLOW9)
+		encoder->datagrams = datagrams_new(config, send, arg);
+	else if (config->protocol == ENCODER_NETFLOW5)
 		new_netflow5(encoder, config);
-		break;
-	default:
+	else
 		errno = EPROTONOSUPPORT;
-		break;
-	}
-	if (encoder->netflow9 == NULL && encoder->ipfix == NULL && encoder->netflow5 == NULL) {
+	if (encoder->datagrams == NULL && encoder->ipfix == NULL && encoder->netflow5 == NULL) {
 		int error = errno;
 		encoder_free(encoder);
 		errno = error;
@@ -116,7 +90,7 @@ struct encoder *encoder_new(const struct encoder_config *config, export_send_fn 
 void encoder_free(struct encoder *encoder) {
 	if (encoder == NULL)
 		return;
-	netflow9_free(encoder->netflow9);
+	datagrams_free(encoder->datagrams);
 	ipfix_free(encoder->ipfix);
 	netflow5_free(encoder->netflow5);
 	free(encoder);
@@ -140,7 +114,7 @@ void encoder_add(
 	else if (encoder->netflow5 != NULL)
 		netflow5_add(encoder->netflow5, records, n_records, now_ms);
 	else
-		netflow9_add(encoder->netflow9, records, n_records, now_ms);
+		datagrams_add(encoder->datagrams, records, n_records, now_ms);
 }
 
 void encoder_flush(struct encoder *encoder, int64_t now_ms) {
@@ -149,14 +123,14 @@ void encoder_flush(struct encoder *encoder, int64_t now_ms) {
 	else if (encoder->netflow5 != NULL)
 		netflow5_flush(encoder->netflow5, now_ms);
 	else
-		netflow9_flush(encoder->netflow9, now_ms);
+		datagrams_flush(encoder->datagrams, now_ms);
 }
 
 void encoder_renew_templates(struct encoder *encoder) {
 	if (encoder->ipfix != NULL)
 		ipfix_renew_templates(encoder->ipfix);
-	else if (encoder->netflow9 != NULL)
-		netflow9_renew_templates(encoder->netflow9);
+	else if (encoder->datagrams != NULL)
+		datagrams_renew_templates(encoder->datagrams);
 }
 
 void encoder_set_sampling(struct encoder *encoder, uint32_t interval, uint8_t algorithm) {
@@ -165,31 +139,42 @@ void encoder_set_sampling(struct encoder *encoder, uint32_t interval, uint8_t al
 	else if (encoder->netflow5 != NULL)
 		netflow5_set_sampling(encoder->netflow5, interval, algorithm);
 	else
-		netflow9_set_sampling(encoder->netflow9, interval, algorithm);
+		datagrams_set_sampling(encoder->datagrams, interval, algorithm);
+}
+
+void encoder_set_interfaces(
+	struct encoder *encoder, const struct export_interface *interfaces, size_t n
+) {
+	if (encoder->ipfix != NULL)
+		ipfix_set_interfaces(encoder->ipfix, interfaces, n);
+	else if (encoder->datagrams != NULL)
+		datagrams_set_interfaces(encoder->datagrams, interfaces, n);
+}
+
+void encoder_set_counts(struct encoder *encoder, const struct export_counts *counts) {
+	if (encoder->ipfix != NULL)
+		ipfix_set_counts(encoder->ipfix, counts);
+	else if (encoder->datagrams != NULL)
+		datagrams_set_counts(encoder->datagrams, counts);
+}
+
+static void stats_of_netflow5(const struct netflow5 *encoder, struct encoder_stats *stats) {
+	struct netflow5_stats of_v5;
+
+	netflow5_stats(encoder, &of_v5);
+	*stats = (struct encoder_stats){
+		.datagrams = of_v5.datagrams,
+		.octets = of_v5.octets,
+		.records = of_v5.records,
+		.untold = of_v5.untold,
+	};
 }
 
 void encoder_stats(const struct encoder *encoder, struct encoder_stats *stats) {
-	struct netflow9_stats of_v9;
-	struct netflow5_stats of_v5;
-
-	*stats = encoder->stats;
-	if (encoder->netflow5 != NULL) {
-		netflow5_stats(encoder->netflow5, &of_v5);
-		*stats = (struct encoder_stats){
-			.datagrams = of_v5.datagrams,
-			.octets = of_v5.octets,
-			.records = of_v5.records,
-			.untold = of_v5.untold,
-		};
-	}
-	if (encoder->netflow9 == NULL)
-		return;
-	netflow9_stats(encoder->netflow9, &of_v9);
-	*stats = (struct encoder_stats){
-		.datagrams = of_v9.datagrams,
-		.octets = of_v9.octets,
-		.records = of_v9.records,
-		.templates = of_v9.templates,
-		.options = of_v9.templates / 2,
-	};
+	if (encoder->ipfix != NULL)
+		ipfix_stats(encoder->ipfix, stats);
+	else if (encoder->netflow5 != NULL)
+		stats_of_netflow5(encoder->netflow5, stats);
+	else
+		datagrams_stats(encoder->datagrams, stats);
 }

@@ -12,37 +12,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "export_counts.h"
 #include "export_run.h"
+#include "field_profile.h"
 #include "flow_record.h"
 
 enum encoder_protocol { ENCODER_NETFLOW9, ENCODER_IPFIX, ENCODER_NETFLOW5 };
-
-struct field_profile;
 
 struct encoder_config {
 	enum encoder_protocol protocol;
 	uint32_t source_id;            // not 0 in NetFlow v9; observation domain of IPFIX
 	uint16_t datagram_bytes;       // of the longest message: see encoder_most_bytes()
 	uint32_t template_interval_ms; // templates and options again after this time ...
-	uint32_t template_packets;     // ... or so many messages; both 0 = once a session
-	uint32_t sampling_interval;    // 1 = every packet
-	uint8_t sampling_algorithm;    // 1 deterministic (0 too), 2 random
-	// What is told of each flow; NULL = the standard. The caller's, outlives the encoder.
+	// ... or so many messages. Both 0: once, as in a session or a file. There IPFIX's records
+	// keep their order; datagrams hold those of each family apart, so that runs can be made of
+	// them.
+	uint32_t template_packets;
+	uint32_t sampling_interval; // 1 = every packet
+	uint8_t sampling_algorithm; // 1 deterministic (0 too), 2 random
+	// What is told of each flow; NULL = the standard. It is copied.
 	const struct field_profile *profile;
-};
-
-// An interface that records name by its ifIndex. Text is UTF-8 and ends with a 0.
-struct export_interface {
-	uint32_t index;
-	char name[16];
-	char description[32];
-};
-
-// What the ledger knows and an encoder does not: since the sensor's start. Octets and messages
-// and records that were exported are counted by the encoder itself, so that a replay says the same.
-struct export_counts {
-	uint64_t packets_dropped; // came to the sensor, and were lost before the flow cache
-	uint64_t flows_dropped;   // records lost before or at this destination
 };
 
 struct encoder_stats {
@@ -79,5 +68,12 @@ void encoder_renew_templates(struct encoder *encoder);
 // Records added from here on are of another sampling: sends what is under construction, and says
 // so at the begin of the next message. `interval` > 0, `algorithm` 1 or 2.
 void encoder_set_sampling(struct encoder *encoder, uint32_t interval, uint8_t algorithm);
+
+// The interfaces that records name, the first EXPORT_MOST_INTERFACES of them; `counts`, and again
+// whenever they are others. Both are copied, and told with the next templates.
+void encoder_set_interfaces(
+	struct encoder *encoder, const struct export_interface *interfaces, size_t n
+);
+void encoder_set_counts(struct encoder *encoder, const struct export_counts *counts);
 
 void encoder_stats(const struct encoder *encoder, struct encoder_stats *stats);

@@ -5,16 +5,10 @@
 #include <string.h>
 
 #include "clock.h"
+#include "fields_table.h"
 #include "wire.h"
 
-// What is encoded, beside the record itself.
-struct source {
-	const struct flow_record *record;
-	int64_t boot_ms;
-};
-
-// The putters, one for each kind of content. Inlined with a constant place and length, so that
-// the encoder of a template is a straight line of loads, byte swaps and stores.
+// The putters, one for each kind of content. Inlined with a constant place and length.
 static inline void put_number(uint8_t *out, unsigned bytes, uint64_t value) {
 	switch (bytes) {
 	case 1:
@@ -32,104 +26,201 @@ static inline void put_number(uint8_t *out, unsigned bytes, uint64_t value) {
 	}
 }
 
-// Milliseconds of uptime; what lies before the epoch or beyond 32 bits is held at the edge.
-static inline uint64_t uptime(const struct source *source, uint64_t ticks, int64_t least) {
-	int64_t ms = ms_of_ticks(ticks) - source->boot_ms;
-	return (uint64_t)(ms < least ? least : ms > UINT32_MAX ? UINT32_MAX : ms);
+static inline uint64_t bounded(int64_t value, int64_t least) {
+	return (uint64_t)(value < least ? least : value > UINT32_MAX ? UINT32_MAX : value);
 }
 
-static inline uint16_t icmp_type(const struct flow_record *record) {
-	bool icmp = record->key.proto == (record->key.family == FLOW_IPV6 ? 58 : 1);
-	return icmp ? rte_be_to_cpu_16(record->key.dst_port) : 0;
+// Milliseconds of uptime; what lies before the epoch or beyond 32 bits is held at the edge. A
+// LAST_SWITCHED of 0 reads as absent.
+static inline uint64_t uptime(uint64_t ticks, int64_t boot_ms, int64_t least) {
+	return bounded(ms_of_ticks(ticks) - boot_ms, least);
+}
+
+static inline uint64_t seconds(uint64_t ticks) {
+	return bounded((int64_t)(ticks / TICKS_PER_S), 0);
+}
+
+static inline uint64_t duration(const struct flow_record *r) {
+	return bounded(ms_of_ticks(r->last_ticks) - ms_of_ticks(r->first_ticks), 0);
+}
+
+static inline uint16_t icmp_type(const struct flow_record *r) {
+	bool icmp = r->key.proto == (r->key.family == FLOW_IPV6 ? 58 : 1);
+	return icmp ? rte_be_to_cpu_16(r->key.dst_port) : 0;
 }
 
 #define NUMBER(value) put_number(out, bytes, (value))
 #define OCTETS(from) memcpy(out, (from), bytes)
 
-// The table: element id, length on the wire, content. `r` is the record, `s` the source. NetFlow v9
-// and IPFIX differ in the elements for times and, over IPv6, for the type of ICMP.
-#define FIELDS_COMMON(FIELD, ICMP, TIMES)                                                          \
-	FIELD(7, 2, OCTETS(&r->key.src_port))  /* L4_SRC_PORT */                                   \
-	FIELD(11, 2, OCTETS(&r->key.dst_port)) /* L4_DST_PORT */                                   \
-	FIELD(4, 1, NUMBER(r->key.proto))      /* PROTOCOL */                                      \
-	FIELD(5, 1, NUMBER(r->tos))            /* SRC_TOS */                                       \
-	FIELD(6, 1, NUMBER(r->tcp_flags))      /* TCP_FLAGS */                                     \
-	FIELD(ICMP, 2, NUMBER(icmp_type(r)))   /* ICMP_TYPE */                                     \
-	FIELD(10, 4, NUMBER(r->in_if))         /* INPUT_SNMP */                                    \
-	FIELD(14, 4, NUMBER(r->in_if))         /* OUTPUT_SNMP: collectors drop records with 0 */   \
-	TIMES(FIELD)                                                                               \
-	FIELD(1, 8, NUMBER(r->octets))       /* IN_BYTES */                                        \
-	FIELD(2, 8, NUMBER(r->packets))      /* IN_PKTS */                                         \
-	FIELD(61, 1, NUMBER(0))              /* DIRECTION: ingress */                              \
-	FIELD(136, 1, NUMBER(r->end))        /* flowEndReason */                                   \
-	FIELD(60, 1, NUMBER(r->key.family))  /* IP_PROTOCOL_VERSION */                             \
-	FIELD(52, 1, NUMBER(r->ttl_min))     /* MIN_TTL */                                         \
-	FIELD(53, 1, NUMBER(r->ttl_max))     /* MAX_TTL */                                         \
-	FIELD(58, 2, NUMBER(r->key.vlan_id)) /* SRC_VLAN */                                        \
-	FIELD(56, 6, OCTETS(r->src_mac))     /* IN_SRC_MAC */                                      \
-	FIELD(80, 6, OCTETS(r->dst_mac))     /* IN_DST_MAC */
-
-#define UPTIMES(FIELD)                                                                             \
-	FIELD(22, 4, NUMBER(uptime(s, r->first_ticks, 0))) /* FIRST_SWITCHED */                    \
-	FIELD(21, 4, NUMBER(uptime(s, r->last_ticks, 1)))  /* LAST_SWITCHED: 0 reads as absent */
-
-#define ABSOLUTE_TIMES(FIELD)                                                                      \
-	FIELD(152, 8, NUMBER((uint64_t)ms_of_ticks(r->first_ticks))) /* flowStartMilliseconds */   \
-	FIELD(153, 8, NUMBER((uint64_t)ms_of_ticks(r->last_ticks)))  /* flowEndMilliseconds */     \
-	FIELD(245, 2, NUMBER(r->inner_vlan_id))                      /* dot1qCustomerVlanId */
-
-#define ADDRESSES_IPV4(FIELD)                                                                      \
-	FIELD(8, 4, OCTETS(r->key.src4))  /* IPV4_SRC_ADDR */                                      \
-	FIELD(12, 4, OCTETS(r->key.dst4)) /* IPV4_DST_ADDR */
-
-#define ADDRESSES_IPV6(FIELD)                                                                      \
-	FIELD(27, 16, OCTETS(r->key.src6)) /* IPV6_SRC_ADDR */                                     \
-	FIELD(28, 16, OCTETS(r->key.dst6)) /* IPV6_DST_ADDR */                                     \
-	FIELD(31, 4, NUMBER(0))            /* IPV6_FLOW_LABEL: not kept */
-
-#define FIELDS_IPV4(FIELD) ADDRESSES_IPV4(FIELD) FIELDS_COMMON(FIELD, 32, UPTIMES)
-#define FIELDS_IPV6(FIELD) ADDRESSES_IPV6(FIELD) FIELDS_COMMON(FIELD, 32, UPTIMES)
-#define IPFIX_IPV4(FIELD) ADDRESSES_IPV4(FIELD) FIELDS_COMMON(FIELD, 32, ABSOLUTE_TIMES)
-#define IPFIX_IPV6(FIELD) ADDRESSES_IPV6(FIELD) FIELDS_COMMON(FIELD, 139, ABSOLUTE_TIMES)
-
-#define AS_ENTRY(id, length, put) {id, length},
-#define AS_LENGTH(id, length, put) +length
-#define AS_CODE(id, length, put)                                                                   \
-	{                                                                                          \
+// Encodes `rows`, a constant where this is inlined: what remains is a straight line.
+[[gnu::always_inline]] static inline void
+put_rows(uint8_t *out, const struct flow_record *r, int64_t boot_ms, uint64_t rows) {
+#define AS_CODE(id, length, families9, families10, put)                                            \
+	if (rows & FIELD_BIT(id)) {                                                                \
 		enum { bytes = length };                                                           \
 		put;                                                                               \
 		out += bytes;                                                                      \
 	}
-
-static const struct field ipv4_fields[] = {FIELDS_IPV4(AS_ENTRY)};
-static const struct field ipv6_fields[] = {FIELDS_IPV6(AS_ENTRY)};
-
-static const struct field ipfix_ipv4_fields[] = {IPFIX_IPV4(AS_ENTRY)};
-static const struct field ipfix_ipv6_fields[] = {IPFIX_IPV6(AS_ENTRY)};
-
-static_assert(FIELDS_IPFIX_IPV4_BYTES == 0 IPFIX_IPV4(AS_LENGTH), "the table says so");
-static_assert(FIELDS_IPFIX_IPV6_BYTES == 0 IPFIX_IPV6(AS_LENGTH), "the table says so");
-static_assert(FIELDS_IPV4_BYTES == 0 FIELDS_IPV4(AS_LENGTH), "the table says so");
-static_assert(FIELDS_IPV6_BYTES == 0 FIELDS_IPV6(AS_LENGTH), "the table says so");
-static_assert(FIELDS_IPV4_BYTES % 4 == 0 && FIELDS_IPV6_BYTES % 4 == 0, "no padding, ever");
-
-void fields_encode_ipv4(uint8_t *out, const struct flow_record *r, int64_t boot_ms) {
-	const struct source source = {r, boot_ms}, *s = &source;
-	FIELDS_IPV4(AS_CODE)
+	FIELD_TABLE(AS_CODE)
+#undef AS_CODE
 }
 
-void fields_encode_ipv6(uint8_t *out, const struct flow_record *r, int64_t boot_ms) {
-	const struct source source = {r, boot_ms}, *s = &source;
-	FIELDS_IPV6(AS_CODE)
+// What a protocol tells of a family.
+#define TOLD9_IPV4(id, bytes, families9, families10, put)                                          \
+	| ((families9)&FIELD_IPV4 ? FIELD_BIT(id) : 0)
+#define TOLD9_IPV6(id, bytes, families9, families10, put)                                          \
+	| ((families9)&FIELD_IPV6 ? FIELD_BIT(id) : 0)
+#define TOLD10_IPV4(id, bytes, families9, families10, put)                                         \
+	| ((families10)&FIELD_IPV4 ? FIELD_BIT(id) : 0)
+#define TOLD10_IPV6(id, bytes, families9, families10, put)                                         \
+	| ((families10)&FIELD_IPV6 ? FIELD_BIT(id) : 0)
+static const uint64_t told[FIELD_PROTOCOLS][2] = {
+	[FIELDS_NETFLOW9] = {0 FIELD_TABLE(TOLD9_IPV4), 0 FIELD_TABLE(TOLD9_IPV6)},
+	[FIELDS_IPFIX] = {0 FIELD_TABLE(TOLD10_IPV4), 0 FIELD_TABLE(TOLD10_IPV6)},
+};
+
+#define AS_FIELD(id, bytes, families9, families10, put) {id, bytes},
+static const struct field table[] = {FIELD_TABLE(AS_FIELD)};
+
+static_assert((int)FIELD_ROWS <= (int)FIELDS_MOST, "a layout holds them all, a set 64");
+
+// The rows that are told of those chosen. Folded where the arguments are constants.
+static inline uint64_t told_of(uint64_t rows, enum field_protocol protocol, bool ipv6) {
+	if (protocol == FIELDS_IPFIX && rows & FIELD_BIT(22))
+		rows |= FIELD_BIT(152);
+	if (protocol == FIELDS_IPFIX && rows & FIELD_BIT(21))
+		rows |= FIELD_BIT(153);
+	return rows & told[protocol][ipv6];
 }
 
-void fields_encode_ipfix_ipv4(uint8_t *out, const struct flow_record *r) {
-	IPFIX_IPV4(AS_CODE)
+// The layouts with an encoder of their own. IPFIX tells the inner tag always: whoever reads it
+// skips by its length an element that is new to him.
+#define SPECIAL(ENCODER)                                                                           \
+	ENCODER(standard9, FIELDS_STANDARD, FIELDS_NETFLOW9)                                       \
+	ENCODER(absolute9, (FIELDS_STANDARD ^ FIELDS_TIMES), FIELDS_NETFLOW9)                      \
+	ENCODER(both9, (FIELDS_STANDARD | FIELDS_TIMES), FIELDS_NETFLOW9)                          \
+	ENCODER(qinq9, (FIELDS_STANDARD | FIELDS_QINQ), FIELDS_NETFLOW9)                           \
+	ENCODER(mpls9, (FIELDS_STANDARD | FIELDS_MPLS), FIELDS_NETFLOW9)                           \
+	ENCODER(minimal9, FIELDS_MINIMAL, FIELDS_NETFLOW9)                                         \
+	ENCODER(standard10, (FIELDS_STANDARD | FIELD_BIT(245)), FIELDS_IPFIX)                      \
+	ENCODER(qinq10, (FIELDS_STANDARD | FIELDS_QINQ), FIELDS_IPFIX)                             \
+	ENCODER(mpls10, (FIELDS_STANDARD | FIELD_BIT(245) | FIELDS_MPLS), FIELDS_IPFIX)            \
+	ENCODER(minimal10, FIELDS_MINIMAL, FIELDS_IPFIX)
+
+#define AS_FUNCTIONS(name, rows, protocol)                                                         \
+	static void name##_ipv4(                                                                   \
+		const struct field_layout *layout,                                                 \
+		uint8_t *out,                                                                      \
+		const struct flow_record *record,                                                  \
+		int64_t boot_ms                                                                    \
+	) {                                                                                        \
+		(void)layout;                                                                      \
+		put_rows(out, record, boot_ms, told_of(rows, protocol, false));                    \
+	}                                                                                          \
+	static void name##_ipv6(                                                                   \
+		const struct field_layout *layout,                                                 \
+		uint8_t *out,                                                                      \
+		const struct flow_record *record,                                                  \
+		int64_t boot_ms                                                                    \
+	) {                                                                                        \
+		(void)layout;                                                                      \
+		put_rows(out, record, boot_ms, told_of(rows, protocol, true));                     \
+	}
+SPECIAL(AS_FUNCTIONS)
+
+#define AS_ENTRY(name, rows, protocol) {rows, protocol, {name##_ipv4, name##_ipv6}},
+static const struct {
+	uint64_t rows;
+	enum field_protocol protocol;
+	field_encode_fn encode[2];
+} special[] = {SPECIAL(AS_ENTRY)};
+
+// All that any protocol tells of a family, from which the pieces are taken.
+#define IMAGE_ROWS(ipv6) (told[FIELDS_NETFLOW9][ipv6] | told[FIELDS_IPFIX][ipv6])
+
+[[gnu::always_inline]] static inline void
+put_pieces(const struct field_layout *layout, uint8_t *out, const uint8_t *image) {
+	for (unsigned i = 0; i < layout->n_pieces; i++)
+		memcpy(out + layout->pieces[i].to, image + layout->pieces[i].from, 16);
 }
 
-void fields_encode_ipfix_ipv6(uint8_t *out, const struct flow_record *r){IPFIX_IPV6(AS_CODE)}
+static void pieces_ipv4(
+	const struct field_layout *layout,
+	uint8_t *out,
+	const struct flow_record *record,
+	int64_t boot_ms
+) {
+	uint8_t image[FIELDS_MOST_BYTES + FIELDS_SLACK_BYTES];
+	put_rows(image, record, boot_ms, IMAGE_ROWS(false));
+	put_pieces(layout, out, image);
+}
 
-// FNV-1a over ids and lengths, folded to 16 bits: the same list gives the same id everywhere.
+static void pieces_ipv6(
+	const struct field_layout *layout,
+	uint8_t *out,
+	const struct flow_record *record,
+	int64_t boot_ms
+) {
+	uint8_t image[FIELDS_MOST_BYTES + FIELDS_SLACK_BYTES];
+	put_rows(image, record, boot_ms, IMAGE_ROWS(true));
+	put_pieces(layout, out, image);
+}
+
+// Neighbours in the image and in the layout are copied together. A piece that is longer than what
+// it is to copy is put right by the next, which lies behind it.
+static void make_pieces(struct field_layout *layout, uint64_t rows) {
+	unsigned from = 0, to = 0, covered = 0; // octets of the layout that pieces bring
+	bool together = false;
+
+	for (unsigned row = 0; row < FIELD_ROWS; row++) {
+		if (!(IMAGE_ROWS(layout->ipv6) >> row & 1))
+			continue;
+		unsigned bytes = table[row].bytes;
+		if (!(rows >> row & 1)) {
+			together = false;
+			from += bytes;
+			continue;
+		}
+		if (!together)
+			covered = to;
+		for (; covered < to + bytes; covered += 16) {
+			assert(layout->n_pieces < FIELDS_MOST_PIECES);
+			layout->pieces[layout->n_pieces++] = (struct field_piece
+			){(uint8_t)(from + covered - to), (uint8_t)covered};
+		}
+		together = true;
+		from += bytes;
+		to += bytes;
+	}
+	assert(from <= FIELDS_MOST_BYTES);
+}
+
+void field_layout_init_generic(
+	struct field_layout *layout, uint64_t rows, enum field_protocol protocol, bool ipv6
+) {
+	rows = told_of(rows, protocol, ipv6);
+	*layout = (struct field_layout){.ipv6 = ipv6};
+	for (unsigned row = 0; row < FIELD_ROWS; row++)
+		if (rows >> row & 1) {
+			layout->fields[layout->n_fields++] = table[row];
+			layout->record_bytes += table[row].bytes;
+		}
+	layout->id = fields_template_id(layout->fields, layout->n_fields);
+	layout->encode = ipv6 ? pieces_ipv6 : pieces_ipv4;
+	make_pieces(layout, rows);
+}
+
+void field_layout_init(
+	struct field_layout *layout, uint64_t rows, enum field_protocol protocol, bool ipv6
+) {
+	field_layout_init_generic(layout, rows, protocol, ipv6);
+	for (unsigned i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (special[i].protocol == protocol
+		    && told_of(special[i].rows, protocol, ipv6) == told_of(rows, protocol, ipv6))
+			layout->encode = special[i].encode[ipv6];
+}
+
+// FNV-1a over ids and lengths, folded to 16 bits.
 uint16_t fields_template_id(const struct field *fields, unsigned n_fields) {
 	uint32_t hash = UINT32_C(2166136261);
 
@@ -147,25 +238,10 @@ uint16_t fields_template_id(const struct field *fields, unsigned n_fields) {
 	return (uint16_t)(hash >= 256 ? hash : hash + 256);
 }
 
-#define TEMPLATE(list, length)                                                                     \
-	{                                                                                          \
-		.fields = (list), .n_fields = sizeof(list) / sizeof((list)[0]),                    \
-		.record_bytes = (length),                                                          \
-		.id = fields_template_id((list), sizeof(list) / sizeof((list)[0])),                \
-	}
-
-struct field_template fields_ipv4(void) {
-	return (struct field_template)TEMPLATE(ipv4_fields, FIELDS_IPV4_BYTES);
+struct field fields_row(unsigned row) {
+	return table[row];
 }
 
-struct field_template fields_ipv6(void) {
-	return (struct field_template)TEMPLATE(ipv6_fields, FIELDS_IPV6_BYTES);
-}
-
-struct field_template fields_ipfix_ipv4(void) {
-	return (struct field_template)TEMPLATE(ipfix_ipv4_fields, FIELDS_IPFIX_IPV4_BYTES);
-}
-
-struct field_template fields_ipfix_ipv6(void) {
-	return (struct field_template)TEMPLATE(ipfix_ipv6_fields, FIELDS_IPFIX_IPV6_BYTES);
+bool fields_told(unsigned row, enum field_protocol protocol, bool ipv6) {
+	return told[protocol][ipv6] >> row & 1;
 }

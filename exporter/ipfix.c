@@ -3,52 +3,38 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
-#include "fields.h"
-#include "wire.h"
-
-enum {
-	VERSION = 10,
-	HEADER_BYTES = 16,
-	SET_HEADER_BYTES = 4,
-	TEMPLATE_SET = 2,
-	OPTIONS_TEMPLATE_SET = 3,
-	OBSERVATION_DOMAIN_ID = 149,
-	SAMPLING_INTERVAL = 34,
-	SAMPLING_ALGORITHM = 35,
-	RANDOM = 2,
-};
-
-// The first is the scope. Of the elements for sampling these are the ones that collectors know.
-static const struct field sampling[] = {
-	{OBSERVATION_DOMAIN_ID, 4}, {SAMPLING_INTERVAL, 4}, {SAMPLING_ALGORITHM, 1}};
+#include "field_profile.h"
+#include "message.h"
+#include "options_data.h"
 
 struct ipfix {
 	struct ipfix_config config;
 	ipfix_send_fn send;
 	void *arg;
-	struct field_template ipv4, ipv6;
-	uint16_t sampling_id;
+	struct field_layout layouts[2];
+	struct options_data options;
 
 	uint32_t sequence; // data records before this message, those of options too
-	bool templates;    // have been sent, at `templates_ms`, and so many messages before this
-	bool options;      // so has the present sampling
-	int64_t templates_ms;
-	uint32_t n_since;
+	bool templates;    // have been sent
+	unsigned kinds;    // 1 << enum options_kind of what is to be told anew
+	struct encoder_stats stats;
 
 	size_t at;       // octets of the message; 0 = none is under construction
-	size_t set;      // where its last set begins
-	uint16_t set_id; // of the last set, or 0
+	size_t set;      // where its last set of records begins
+	uint16_t set_id; // of that set, or 0
 	unsigned n_records, n_options;
 	int64_t newest_ms;
-	uint8_t out[IPFIX_MAX_MESSAGE_BYTES];
+	uint8_t out[IPFIX_MAX_MESSAGE_BYTES + FIELDS_SLACK_BYTES];
 };
 
 struct ipfix *ipfix_new(const struct ipfix_config *config, ipfix_send_fn send, void *arg) {
+	struct field_profile standard;
+
 	if (config->message_bytes < IPFIX_MIN_MESSAGE_BYTES || config->sampling_interval == 0
-	    || config->sampling_algorithm == 0 || config->sampling_algorithm > RANDOM
-	    || send == NULL) {
+	    || config->sampling_algorithm == 0 || config->sampling_algorithm > 2 || send == NULL) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -58,9 +44,12 @@ struct ipfix *ipfix_new(const struct ipfix_config *config, ipfix_send_fn send, v
 	encoder->config = *config;
 	encoder->send = send;
 	encoder->arg = arg;
-	encoder->ipv4 = fields_ipfix_ipv4();
-	encoder->ipv6 = fields_ipfix_ipv6();
-	encoder->sampling_id = fields_template_id(sampling, sizeof(sampling) / sizeof(sampling[0]));
+	field_profile_standard(&standard);
+	const struct field_profile *profile = config->profile != NULL ? config->profile : &standard;
+	memcpy(encoder->layouts, profile->layouts[FIELDS_IPFIX], sizeof(encoder->layouts));
+	options_data_init(&encoder->options, FIELDS_IPFIX, config->domain, encoder->layouts);
+	encoder->options.sampling_interval = config->sampling_interval;
+	encoder->options.sampling_algorithm = config->sampling_algorithm;
 	return encoder;
 }
 
@@ -69,10 +58,10 @@ void ipfix_free(struct ipfix *encoder) {
 }
 
 static void end_set(struct ipfix *encoder) {
-	if (encoder->set_id == 0)
-		return;
-	wire_put16(encoder->out + encoder->set, encoder->set_id);
-	wire_put16(encoder->out + encoder->set + 2, (uint16_t)(encoder->at - encoder->set));
+	if (encoder->set_id != 0)
+		encoder->at = message_end_set(
+			FIELDS_IPFIX, encoder->out, encoder->set_id, encoder->set, encoder->at
+		);
 	encoder->set_id = 0;
 }
 
@@ -83,120 +72,99 @@ static void begin_set(struct ipfix *encoder, uint16_t id) {
 	encoder->at += SET_HEADER_BYTES;
 }
 
-static void put16(struct ipfix *encoder, uint16_t value) {
-	wire_put16(encoder->out + encoder->at, value);
-	encoder->at += 2;
-}
-
-static void put32(struct ipfix *encoder, uint32_t value) {
-	wire_put32(encoder->out + encoder->at, value);
-	encoder->at += 4;
-}
-
-static void put_fields(struct ipfix *encoder, const struct field *fields, unsigned n) {
-	for (unsigned i = 0; i < n; i++) {
-		put16(encoder, fields[i].id);
-		put16(encoder, fields[i].bytes);
-	}
-}
-
-// RFC 7011 section 3.4.1.
-static void put_template(struct ipfix *encoder, const struct field_template *template) {
-	put16(encoder, template->id);
-	put16(encoder, template->n_fields);
-	put_fields(encoder, template->fields, template->n_fields);
-}
-
-// RFC 7011 section 3.4.2.
-static void put_options_template(struct ipfix *encoder) {
-	unsigned n = sizeof(sampling) / sizeof(sampling[0]);
-
-	begin_set(encoder, OPTIONS_TEMPLATE_SET);
-	put16(encoder, encoder->sampling_id);
-	put16(encoder, (uint16_t)n);
-	put16(encoder, 1); // of them the scope
-	put_fields(encoder, sampling, n);
-}
-
-static void put_options(struct ipfix *encoder) {
-	begin_set(encoder, encoder->sampling_id);
-	put32(encoder, encoder->config.domain);
-	put32(encoder, encoder->config.sampling_interval);
-	encoder->out[encoder->at++] = encoder->config.sampling_algorithm;
-	encoder->n_options++;
-}
-
-static bool templates_due(const struct ipfix *encoder, int64_t now_ms) {
-	const struct ipfix_config *config = &encoder->config;
-	int64_t since_ms = now_ms - encoder->templates_ms;
-
-	if (!encoder->templates)
-		return true;
-	// A clock that went back is no reason to wait for it.
-	return (config->template_interval_ms > 0
-		&& (since_ms < 0 || since_ms >= config->template_interval_ms))
-	       || (config->template_messages > 0 && encoder->n_since >= config->template_messages);
-}
-
-static void begin_message(struct ipfix *encoder, int64_t now_ms) {
-	encoder->at = HEADER_BYTES;
-	encoder->set_id = 0;
-	encoder->n_records = encoder->n_options = 0;
-	encoder->newest_ms = 0;
-	encoder->n_since++;
-	if (templates_due(encoder, now_ms)) {
-		encoder->templates_ms = now_ms;
-		encoder->n_since = 1;
-		encoder->options = false;
-		begin_set(encoder, TEMPLATE_SET);
-		put_template(encoder, &encoder->ipv4);
-		put_template(encoder, &encoder->ipv6);
-		put_options_template(encoder);
-		encoder->templates = true;
-	}
-	if (!encoder->options) {
-		put_options(encoder);
-		encoder->options = true;
-	}
-}
-
-void ipfix_flush(struct ipfix *encoder) {
-	uint8_t *out = encoder->out;
-
-	if (encoder->at == 0)
-		return;
-	end_set(encoder);
+static void send_message(struct ipfix *encoder) {
 	int64_t seconds = encoder->newest_ms / 1000 + (encoder->newest_ms % 1000 > 0);
-	wire_put16(out, VERSION);
-	wire_put16(out + 2, (uint16_t)encoder->at);
-	wire_put32(out + 4, (uint32_t)seconds);
-	wire_put32(out + 8, encoder->sequence);
-	wire_put32(out + 12, encoder->config.domain);
-	const struct ipfix_message message = {out, encoder->at, encoder->n_records};
+	const struct ipfix_message message = {encoder->out, encoder->at, encoder->n_records};
+
+	message_put_header(
+		FIELDS_IPFIX,
+		encoder->out,
+		&(struct message_header){
+			.bytes = encoder->at,
+			.second = (uint32_t)seconds,
+			.sequence = encoder->sequence,
+			.domain = encoder->config.domain,
+		}
+	);
 	encoder->sequence += encoder->n_records + encoder->n_options;
+	encoder->stats.datagrams++;
+	encoder->stats.octets += encoder->at;
+	encoder->stats.records += encoder->n_records;
+	encoder->stats.options += encoder->n_options;
 	encoder->at = 0;
 	encoder->send(&message, encoder->arg);
 }
 
-static void add(struct ipfix *encoder, const struct flow_record *record, int64_t now_ms) {
-	bool ipv6 = record->key.family == FLOW_IPV6;
-	const struct field_template *template = ipv6 ? &encoder->ipv6 : &encoder->ipv4;
-	int64_t last_ms = ms_of_ticks(record->last_ticks);
-	size_t needed = template->record_bytes;
+// What of templates and options is due. What does not go into one message leaves before.
+static void put_head(struct ipfix *encoder, bool templates) {
+	struct options_cursor cursor = {.templates = templates, .kinds = encoder->kinds};
 
-	if (encoder->at > 0 && encoder->set_id != template->id)
-		needed += SET_HEADER_BYTES;
+	for (;;) {
+		encoder->options.octets = encoder->stats.octets;
+		encoder->options.messages = encoder->stats.datagrams;
+		encoder->options.flows = encoder->stats.records;
+		encoder->at = options_put(
+			&encoder->options,
+			encoder->layouts,
+			&cursor,
+			encoder->out,
+			encoder->at,
+			encoder->config.message_bytes
+		);
+		encoder->n_options = cursor.n_options;
+		encoder->stats.templates += cursor.n_templates;
+		if (options_done(&cursor))
+			break;
+		send_message(encoder);
+		encoder->at = message_header_bytes(FIELDS_IPFIX);
+	}
+	encoder->kinds = 0;
+}
+
+static void begin_message(struct ipfix *encoder, int64_t now_ms) {
+	bool templates = !encoder->templates;
+
+	encoder->at = message_header_bytes(FIELDS_IPFIX);
+	encoder->set_id = 0;
+	encoder->n_records = encoder->n_options = 0;
+	encoder->newest_ms = now_ms;
+	if (templates) {
+		encoder->templates = true;
+		encoder->kinds = OPTIONS_ALL;
+	}
+	if (encoder->kinds != 0)
+		put_head(encoder, templates);
+}
+
+void ipfix_flush(struct ipfix *encoder) {
+	if (encoder->at == 0)
+		return;
+	end_set(encoder);
+	send_message(encoder);
+}
+
+static void add(struct ipfix *encoder, const struct flow_record *record, int64_t now_ms) {
+	const struct field_layout *layout = &encoder->layouts[record->key.family == FLOW_IPV6];
+	int64_t last_ms = ms_of_ticks(record->last_ticks);
+	size_t needed = layout->record_bytes + (size_t)SET_HEADER_BYTES;
+
+	if (encoder->at > 0 && encoder->set_id == layout->id)
+		needed -= SET_HEADER_BYTES;
 	if (encoder->at > 0 && encoder->at + needed > encoder->config.message_bytes)
 		ipfix_flush(encoder);
-	if (encoder->at == 0)
+	if (encoder->at == 0) {
 		begin_message(encoder, now_ms);
-	if (encoder->set_id != template->id)
-		begin_set(encoder, template->id);
-	if (ipv6)
-		fields_encode_ipfix_ipv6(encoder->out + encoder->at, record);
-	else
-		fields_encode_ipfix_ipv4(encoder->out + encoder->at, record);
-	encoder->at += template->record_bytes;
+		needed = layout->record_bytes + (size_t)SET_HEADER_BYTES;
+		// Templates and options may have left no room behind them.
+		if (encoder->at + needed > encoder->config.message_bytes) {
+			send_message(encoder);
+			begin_message(encoder, now_ms);
+		}
+	}
+	if (encoder->set_id != layout->id)
+		begin_set(encoder, layout->id);
+	field_layout_encode(layout, encoder->out + encoder->at, record, 0);
+	encoder->at += layout->record_bytes;
 	encoder->n_records++;
 	if (last_ms > now_ms)
 		now_ms = last_ms;
@@ -216,11 +184,32 @@ void ipfix_renew_templates(struct ipfix *encoder) {
 }
 
 void ipfix_set_sampling(struct ipfix *encoder, uint32_t interval, uint8_t algorithm) {
-	if (encoder->config.sampling_interval == interval
-	    && encoder->config.sampling_algorithm == algorithm)
+	struct options_data *options = &encoder->options;
+
+	if (options->sampling_interval == interval && options->sampling_algorithm == algorithm)
 		return;
 	ipfix_flush(encoder);
-	encoder->config.sampling_interval = interval;
-	encoder->config.sampling_algorithm = algorithm;
-	encoder->options = false;
+	options->sampling_interval = interval;
+	options->sampling_algorithm = algorithm;
+	encoder->kinds |= 1u << OPTIONS_SAMPLING;
+}
+
+void ipfix_set_interfaces(
+	struct ipfix *encoder, const struct export_interface *interfaces, size_t n
+) {
+	options_data_set_interfaces(&encoder->options, interfaces, n);
+	encoder->templates = false;
+}
+
+void ipfix_set_counts(struct ipfix *encoder, const struct export_counts *counts) {
+	// Their templates are told where there is something to tell.
+	if (!encoder->options.has_counts)
+		encoder->templates = false;
+	encoder->options.counts = *counts;
+	encoder->options.has_counts = true;
+	encoder->kinds |= OPTIONS_COUNTS;
+}
+
+void ipfix_stats(const struct ipfix *encoder, struct encoder_stats *stats) {
+	*stats = encoder->stats;
 }

@@ -1,5 +1,6 @@
-// IPFIX (RFC 7011): flow records become messages. Buffer to buffer: no file, no socket, no clock.
-// Messages one behind the other, the first with the templates, are an IPFIX file (RFC 5655).
+// IPFIX (RFC 7011) for files and streams: flow records become messages. Buffer to buffer: no file,
+// no socket, no clock. Messages one behind the other, the first with the templates, are an IPFIX
+// file (RFC 5655), or what one session of TCP carries. Over UDP datagrams.h serves.
 //
 // Records keep their order: where the address family changes, another set begins. Times are
 // absolute, in milliseconds. Template ids come from the field list, as in NetFlow v9.
@@ -14,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "encoder.h"
 #include "flow_record.h"
 
 enum {
@@ -24,12 +26,9 @@ enum {
 struct ipfix_config {
 	uint32_t domain; // observation domain
 	uint16_t message_bytes;
-	uint32_t sampling_interval; // 1 = every packet
-	uint8_t sampling_algorithm; // 1 deterministic, 2 random
-	// Over UDP templates and options are sent again after so long and so many messages (RFC
-	// 7011 section 8.4). 0 = once, as in a file.
-	uint32_t template_interval_ms;
-	uint32_t template_messages;
+	uint32_t sampling_interval;          // 1 = every packet
+	uint8_t sampling_algorithm;          // 1 deterministic, 2 random
+	const struct field_profile *profile; // NULL = standard
 };
 
 struct ipfix_message {
@@ -56,9 +55,16 @@ void ipfix_add(
 // Sends what is under construction, if anything.
 void ipfix_flush(struct ipfix *encoder);
 
-// The next message that begins carries templates and options.
+// The next message that begins carries templates and options, as the first does: another session.
 void ipfix_renew_templates(struct ipfix *encoder);
 
 // Records added from here on are of another sampling: sends what is under construction, and says
 // so at the begin of the next message.
 void ipfix_set_sampling(struct ipfix *encoder, uint32_t interval, uint8_t algorithm);
+
+// The others of encoder.h. A message that begins after new counts tells them.
+void ipfix_set_interfaces(
+	struct ipfix *encoder, const struct export_interface *interfaces, size_t n
+);
+void ipfix_set_counts(struct ipfix *encoder, const struct export_counts *counts);
+void ipfix_stats(const struct ipfix *encoder, struct encoder_stats *stats);

@@ -49,7 +49,7 @@ netflow5_new(const struct netflow5_config *config, export_send_fn send, void *ar
 	encoder->config = *config;
 	encoder->send = send;
 	encoder->arg = arg;
-	encoder->epoch = UPTIME_EPOCH_NONE;
+	uptime_epoch_init(&encoder->epoch, false);
 	size_t bytes = config->datagram_bytes < NETFLOW5_MAX_DATAGRAM_BYTES
 			       ? config->datagram_bytes
 			       : NETFLOW5_MAX_DATAGRAM_BYTES;

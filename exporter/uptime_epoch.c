@@ -8,11 +8,14 @@
 #define LEAST_MS INT64_C(3600000)
 #define MOST_MS INT64_C(0x7fffffff)
 
-// Times are kept away from the ends of their type; no clock that is right comes near.
-#define TIME_MS_LIMIT (INT64_MAX / 4)
-
-static int64_t bounded(int64_t ms) {
-	return ms < 0 ? 0 : ms > TIME_MS_LIMIT ? TIME_MS_LIMIT : ms;
+void uptime_epoch_init(struct uptime_epoch *epoch, bool absolute) {
+	*epoch = (struct uptime_epoch){
+		.absolute = absolute,
+		.begun = absolute,
+		.boot_ms = absolute ? INT64_MIN : 0,
+		.earliest_ms = absolute ? INT64_MIN : 0,
+		.latest_ms = absolute ? INT64_MAX : INT64_MIN,
+	};
 }
 
 static int64_t ceil_s(int64_t ms) {
@@ -30,6 +33,9 @@ static int64_t header_s(int64_t now_ms, int64_t newest_ms) {
 
 int64_t uptime_epoch_header_s(const struct uptime_epoch *epoch, int64_t now_ms, int64_t newest_ms) {
 	int64_t second = header_s(now_ms, newest_ms);
+
+	if (epoch->absolute)
+		return second;
 	// The clock may have run on past the epoch that the records fit in.
 	int64_t last_second = (epoch->boot_ms + epoch->most_uptime_ms) / 1000;
 	return second < last_second ? second : last_second;
@@ -38,18 +44,21 @@ int64_t uptime_epoch_header_s(const struct uptime_epoch *epoch, int64_t now_ms, 
 bool uptime_epoch_fits(
 	const struct uptime_epoch *epoch, int64_t first_ms, int64_t last_ms, int64_t now_ms
 ) {
+	if (epoch->absolute)
+		return true;
 	// At boot itself LAST_SWITCHED would be 0, which reads as absent.
-	if (!epoch->begun || bounded(first_ms) <= epoch->boot_ms)
+	if (!epoch->begun || uptime_bounded_ms(first_ms) <= epoch->boot_ms)
 		return false;
-	int64_t uptime_ms = header_s(bounded(now_ms), bounded(last_ms)) * 1000 - epoch->boot_ms;
+	int64_t uptime_ms = header_s(uptime_bounded_ms(now_ms), uptime_bounded_ms(last_ms)) * 1000
+			    - epoch->boot_ms;
 	return uptime_ms > LEAST_MS && uptime_ms <= MOST_MS;
 }
 
 void uptime_epoch_begin(
 	struct uptime_epoch *epoch, int64_t first_ms, int64_t last_ms, int64_t now_ms
 ) {
-	first_ms = bounded(first_ms);
-	now_ms = bounded(now_ms);
+	first_ms = uptime_bounded_ms(first_ms);
+	now_ms = uptime_bounded_ms(now_ms);
 	epoch->begun = true;
 	epoch->boot_ms = (first_ms < now_ms ? first_ms : now_ms) - LEAD_MS;
 	epoch->earliest_ms = epoch->boot_ms + LEAST_MS + 1000;

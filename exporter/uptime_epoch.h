@@ -18,9 +18,18 @@ struct uptime_epoch {
 	int64_t earliest_ms, latest_ms;
 	int64_t most_uptime_ms; // that of the last second of the epoch
 	bool begun;
+	bool absolute; // IPFIX: there is none
 };
 
-#define UPTIME_EPOCH_NONE ((struct uptime_epoch){.latest_ms = INT64_MIN})
+// Times are kept away from the ends of their type; no clock that is right comes near.
+#define UPTIME_TIME_MS_LIMIT (INT64_MAX / 4)
+
+static inline int64_t uptime_bounded_ms(int64_t ms) {
+	return ms < 0 ? 0 : ms > UPTIME_TIME_MS_LIMIT ? UPTIME_TIME_MS_LIMIT : ms;
+}
+
+// `absolute`: times need no epoch, every record fits.
+void uptime_epoch_init(struct uptime_epoch *epoch, bool absolute);
 
 // Whether a record needs no closer look. Hot path.
 static inline bool uptime_epoch_surely_fits(

@@ -49,6 +49,9 @@ struct poller {
 	time_ns_t look_ns; // when things were last done
 	time_ns_t tell_ns;
 	time_ns_t show_ns;
+	uint64_t round_ticks; // when it began
+	uint64_t busy_ticks;  // since the counts were last shown
+	bool busy;            // the round before was
 	unsigned n_idle;
 	unsigned most_rest_us;
 	bool has_fds;                                  // of every source
@@ -109,6 +112,9 @@ static void show(struct poller *poller) {
 	const uint64_t *from = (const uint64_t *)&poller->counts;
 	uint64_t *to = (uint64_t *)&poller->shown;
 
+	poller->counts.busy_ns +=
+		(uint64_t)((double)poller->busy_ticks * poller->clock.true_ns_per_tick);
+	poller->busy_ticks = 0;
 	// Sources that there are not count nothing.
 	size_t bytes = offsetof(struct poller_counts, sources)
 		       + poller->config.n_sources * sizeof(poller->counts.sources[0]);
@@ -276,9 +282,13 @@ static unsigned read_source(struct poller *poller, unsigned i) {
 
 // One burst of each source. Returns how many packets.
 static unsigned read_all(struct poller *poller) {
+	uint64_t ticks = live_clock_ticks();
 	unsigned n = 0;
 
-	poller->now_ns = live_clock_now(&poller->clock, live_clock_ticks());
+	if (poller->busy)
+		poller->busy_ticks += ticks - poller->round_ticks;
+	poller->round_ticks = ticks;
+	poller->now_ns = live_clock_now(&poller->clock, ticks);
 	poller->age_ns = poller->now_ns - POLLER_LAG_NS;
 	for (unsigned i = 0; i < poller->config.n_sources; i++)
 		n += read_source(poller, i);
@@ -391,6 +401,7 @@ static void *run(void *arg) {
 	while (!stopping(poller)) {
 		unsigned n = read_all(poller);
 		bool more = tick(poller, n);
+		poller->busy = n > 0 || more;
 		if (n > 0)
 			poller->n_idle = 0;
 		else if (!more)

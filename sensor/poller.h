@@ -47,6 +47,7 @@ struct poller_config {
 struct poller_counts {
 	struct meter_counts meter;
 	struct ledger_count own_export;
+	uint64_t busy_ns; // in rounds that had packets to read, or flows to age
 	struct ledger_count sources[POLLER_MAX_SOURCES]; // what each delivered
 };
 

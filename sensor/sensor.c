@@ -15,48 +15,13 @@
 #include "filter_jit.h"
 #include "flow_cache.h"
 #include "poller.h"
+#include "sensor_internal.h"
 #include "worker.h"
 
 enum {
 	EAL_MIB = 64,       // EAL's own, and its drivers'
 	EAL_QUEUE_MIB = 48, // of packet buffers
 	PREFAULT_NICE = 10,
-	SENSOR_MAX_QUEUES = SENSOR_MAX_PORTS * SENSOR_MAX_WORKERS,
-};
-
-struct watched_port {
-	struct port *port;
-	enum port_state state;
-	struct port_losses losses;
-};
-
-// Who reads a receive queue.
-struct read_queue {
-	unsigned port;
-	unsigned queue;
-	unsigned poller;
-	unsigned source;
-};
-
-struct sensor {
-	struct sensor_config config;
-	struct watched_port ports[SENSOR_MAX_PORTS];
-	unsigned n_ports; // opened
-	struct worker *workers[SENSOR_MAX_WORKERS];
-	struct ring *rings[SENSOR_MAX_WORKERS];
-	struct poller *pollers[SENSOR_MAX_WORKERS];
-	struct filter_jit *filter_jit;
-	struct selector *selectors[SENSOR_MAX_WORKERS]; // of the pollers; NULL: nothing to select
-	unsigned n_pollers;
-	struct duplicate_stats duplicates;
-	struct read_queue queues[SENSOR_MAX_QUEUES];
-	unsigned n_queues;
-	struct ledger_port queue_counts[SENSOR_MAX_QUEUES]; // of sensor_ledger()
-	bool started;
-	struct own_export own;
-	atomic_bool stop;
-	pthread_t prefaulter;
-	bool prefaults;
 };
 
 [[gnu::format(printf, 3, 4)]] static void
@@ -367,119 +332,4 @@ void sensor_stop(struct sensor *sensor) {
 	for (unsigned i = 0; i < sensor->n_ports && sensor->started; i++)
 		if (sensor->ports[i].state != PORT_VANISHED)
 			port_losses(sensor->ports[i].port, &sensor->ports[i].losses);
-}
-
-static void add_count(struct ledger_count *sum, struct ledger_count count) {
-	sum->packets += count.packets;
-	sum->bytes += count.bytes;
-}
-
-// A reason for which packets were not even delivered: their octets are not known.
-static void add_loss(struct ledger *ledger, const char *name, uint64_t packets) {
-	const struct ledger_count count = {.packets = packets};
-
-	add_count(&ledger->received, count);
-	ledger_add_reason(ledger, name, count);
-}
-
-static void add_counts(struct meter_counts *sum, const struct meter_counts *counts) {
-	add_count(&sum->received, counts->received);
-	for (unsigned mark = 0; mark < FRAME_MARK_COUNT; mark++)
-		add_count(&sum->marked[mark], counts->marked[mark]);
-	for (unsigned verdict = 0; verdict < PACKET_VERDICT_COUNT; verdict++)
-		add_count(&sum->unmetered[verdict], counts->unmetered[verdict]);
-	sum->metered_octets += counts->metered_octets;
-}
-
-static void add_packets(struct sensor *sensor, struct ledger *ledger) {
-	struct meter_counts sum = {0};
-	struct ledger_count own = {0};
-
-	sensor->duplicates = (struct duplicate_stats){0};
-	for (unsigned i = 0; i < sensor->n_pollers; i++) {
-		struct poller_counts counts;
-		poller_read(sensor->pollers[i], &counts);
-		add_counts(&sum, &counts.meter);
-		add_count(&own, counts.own_export);
-		for (unsigned j = 0; j < sensor->n_queues; j++)
-			if (sensor->queues[j].poller == i)
-				sensor->queue_counts[j].received =
-					counts.sources[sensor->queues[j].source];
-		if (sensor->selectors[i] != NULL)
-			selector_duplicates(sensor->selectors[i], &sensor->duplicates);
-	}
-	ledger->received = sum.received;
-	add_count(&ledger->received, own);
-	ledger->metered = meter_counts_metered(&sum);
-	ledger->metered_octets = sum.metered_octets;
-	ledger_add_reason(ledger, "own_export", own);
-	meter_counts_reasons(&sum, ledger);
-	ledger->duplicates = sensor->duplicates.pairs;
-	ledger->n_duplicates = sensor->duplicates.n_pairs;
-	ledger->duplicates_forgotten = sensor->duplicates.forgotten;
-}
-
-void sensor_ledger(struct sensor *sensor, struct ledger *ledger) {
-	struct port_losses losses = {0};
-
-	*ledger = (struct ledger){
-		.ports = sensor->queue_counts,
-		.n_ports = sensor->n_queues,
-	};
-	for (unsigned i = 0; i < sensor->n_queues; i++) {
-		const struct read_queue *queue = &sensor->queues[i];
-		const struct watched_port *port = &sensor->ports[queue->port];
-		struct ledger_port *counts = &sensor->queue_counts[i];
-		*counts =
-			(struct ledger_port){.name = port_name(port->port), .queue = queue->queue};
-		if (queue->queue > 0)
-			continue;
-		counts->missed = port->losses.missed;
-		counts->errors = port->losses.errors;
-		counts->no_mbuf = port->losses.no_mbuf;
-		losses.missed += counts->missed;
-		losses.errors += counts->errors;
-		losses.no_mbuf += counts->no_mbuf;
-	}
-	add_packets(sensor, ledger);
-	add_loss(ledger, "port_missed", losses.missed);
-	add_loss(ledger, "port_errors", losses.errors);
-	add_loss(ledger, "port_no_mbuf", losses.no_mbuf);
-
-	for (unsigned i = 0; i < sensor->config.n_workers; i++) {
-		struct flow_cache_stats stats;
-		flow_cache_stats(worker_cache(sensor->workers[i]), &stats);
-		for (unsigned end = 0; end < FLOW_END_COUNT; end++)
-			ledger->records[end] += stats.records[end];
-		ledger->record_packets += stats.record_packets;
-		ledger->record_octets += stats.record_octets;
-		ledger->cached_flows += stats.flows;
-		ledger->records_lost += worker_lost(sensor->workers[i]);
-	}
-}
-
-bool sensor_running(const struct sensor *sensor, sensor_flows_fn fn, void *arg) {
-	struct flow_record records[FLOW_CACHE_BUCKET_FLOWS];
-
-	for (unsigned i = 0; i < sensor->config.n_workers; i++) {
-		const struct flow_cache *cache = worker_cache(sensor->workers[i]);
-		uint32_t n_buckets = flow_cache_buckets(cache);
-		for (uint32_t bucket = 0; bucket < n_buckets; bucket++) {
-			unsigned n = flow_cache_read(cache, bucket, records);
-			if (n > 0 && !fn(records, n, arg))
-				return false;
-		}
-	}
-	return true;
-}
-
-uint64_t sensor_started_flows(const struct sensor *sensor) {
-	uint64_t n = 0;
-
-	for (unsigned i = 0; i < sensor->config.n_workers; i++) {
-		struct flow_cache_stats stats;
-		flow_cache_stats(worker_cache(sensor->workers[i]), &stats);
-		n += stats.started;
-	}
-	return n;
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "flow_cache.h"
 #include "flow_key.h"
 #include "ledger.h"
 #include "own_export.h"
@@ -99,3 +100,27 @@ bool sensor_running(const struct sensor *sensor, sensor_flows_fn fn, void *arg);
 
 // Flows that began since the start.
 uint64_t sensor_started_flows(const struct sensor *sensor);
+
+// A worker: its flow cache, its ring of records to the exporter, its thread.
+struct sensor_worker {
+	struct flow_cache_stats cache;
+	uint32_t capacity_flows;
+	uint32_t ring_records; // that wait for the exporter; with marks of time among them
+	uint32_t ring_capacity;
+	uint64_t records_lost; // for which the ring had no room
+	uint64_t busy_ns;      // in which the thread had packets, or flows to age
+};
+
+// Fills in SENSOR_MAX_WORKERS at most; returns how many.
+unsigned sensor_workers(const struct sensor *sensor, struct sensor_worker *workers);
+
+// Of the thread that reads for all workers. Returns false where each reads for itself.
+bool sensor_reader_busy(const struct sensor *sensor, uint64_t *busy_ns);
+
+struct sensor_port {
+	const char *name; // the sensor's
+	bool up;
+};
+
+// Fills in SENSOR_MAX_PORTS at most, as sensor_watch() last saw them; returns how many.
+unsigned sensor_ports(const struct sensor *sensor, struct sensor_port *ports);

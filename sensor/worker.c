@@ -46,6 +46,8 @@ struct worker {
 	uint32_t n_blocks_left;  // of the round
 	struct flow_record lost; // where a record is written that finds no room
 	atomic_ullong n_lost;
+	time_ns_t busy_since_ns; // 0 = it is not
+	atomic_ullong busy_ns;
 };
 
 static void sleep_us(long us) {
@@ -288,6 +290,29 @@ static void count_burst(struct worker *worker, const struct worker_burst *burst)
 	ring_publish(worker->records);
 }
 
+uint64_t worker_busy_ns(const struct worker *worker) {
+	return atomic_load_explicit(&worker->busy_ns, memory_order_relaxed);
+}
+
+static time_ns_t monotonic_ns(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+// Counts the time since the thread became busy, or was last counted.
+static void count_busy(struct worker *worker) {
+	time_ns_t now_ns = monotonic_ns();
+
+	if (worker->busy_since_ns > 0) {
+		// Relaxed: one writer, and readers want the number alone.
+		uint64_t busy_ns = atomic_load_explicit(&worker->busy_ns, memory_order_relaxed);
+		busy_ns += (uint64_t)(now_ns - worker->busy_since_ns);
+		atomic_store_explicit(&worker->busy_ns, busy_ns, memory_order_relaxed);
+	}
+	worker->busy_since_ns = now_ns;
+}
+
 static void *run(void *arg) {
 	struct worker *worker = arg;
 	unsigned n_empty = 0;
@@ -296,10 +321,14 @@ static void *run(void *arg) {
 		if (ring_ready(worker->bursts) == 0) {
 			if (worker->n_blocks_left > 0 && worker_tick(worker, worker->clock_ns))
 				continue;
+			if (worker->busy_since_ns > 0)
+				count_busy(worker);
+			worker->busy_since_ns = 0;
 			sleep_us(n_empty++ < LONG_EMPTY ? EMPTY_SLEEP_US : LONG_SLEEP_US);
 			continue;
 		}
 		n_empty = 0;
+		count_busy(worker);
 		const struct worker_burst *burst = ring_at(worker->bursts, 0);
 		enum worker_task task = burst->task;
 		if (task == WORKER_PACKETS && worker->live)

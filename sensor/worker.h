@@ -8,8 +8,8 @@
 // record for which there is no room is counted as lost, and ageing, which can wait, waits.
 //
 // Threads: one drives a worker. The exporter reads its record ring.
-// worker_lost() may be called from any.
-// Time: only arguments.
+// worker_lost() and worker_busy_ns() may be called from any.
+// Time: only arguments, but for how long its thread is busy.
 
 #pragma once
 
@@ -85,6 +85,9 @@ bool worker_tick(struct worker *worker, time_ns_t now_ns);
 
 // Records for which the ring had no room.
 uint64_t worker_lost(const struct worker *worker);
+
+// How long the worker's own thread had something to do.
+uint64_t worker_busy_ns(const struct worker *worker);
 
 // Starts the worker's own thread, fed by worker_reserve() and worker_submit(). Returns 0 or
 // a negative errno (ENOMEM, EAGAIN).

@@ -1,6 +1,7 @@
 // The flow decoder on the examples of RFC 7011 appendix A and RFC 3954, and on what the encoder
 // sends.
 
+#include "encoder.h"
 #include "flow_decode_fixture.h"
 #include "netflow9.h"
 
@@ -280,8 +281,8 @@ static void assert_equal_record(const struct kept *kept, const struct flow_recor
 static void what_the_encoder_sends_comes_back_field_for_field(void **state) {
 	enum { N = 1000 };
 	struct fixture *fixture = *state;
-	struct netflow9 *encoder = netflow9_new(
-		&(struct netflow9_config){
+	struct encoder *encoder = encoder_new(
+		&(struct encoder_config){
 			.source_id = 42,
 			.datagram_bytes = NETFLOW9_DEFAULT_DATAGRAM_BYTES,
 			.template_interval_ms = 30000,
@@ -297,10 +298,10 @@ static void what_the_encoder_sends_comes_back_field_for_field(void **state) {
 	assert_non_null(encoder);
 	for (unsigned i = 0; i < N; i++) {
 		struct flow_record record = made_record(i);
-		netflow9_add(encoder, &record, 1, 1795000002500);
+		encoder_add(encoder, &record, 1, 1795000002500);
 	}
-	netflow9_flush(encoder, 1795000002500);
-	netflow9_free(encoder);
+	encoder_flush(encoder, 1795000002500);
+	encoder_free(encoder);
 	flow_decode_finish(fixture->decoder);
 	assert_clean(fixture);
 	assert_int_equal(n_problems(fixture, true), 0);

@@ -39,7 +39,9 @@ struct decoder {
 	uint32_t sequence; // wanted next
 	uint32_t seconds;
 	uint64_t n_records, n_options, n_template_sets;
+	uint64_t n_statistics; // options records of anything but sampling
 	size_t largest, message_bytes;
+	unsigned longest_run;
 	uint64_t values[MOST_ID]; // of the last data record, up to 8 octets
 	uint64_t sampling_interval, sampling_algorithm, domain;
 };
@@ -108,6 +110,12 @@ static unsigned decode_data(
 		}
 		if (!template->options) {
 			decoder->n_records++;
+			continue;
+		}
+		if (decoder->values[149] != 7 && decoder->values[144] != 7)
+			fail_msg("options of another domain");
+		if (template->fields[1].id != 34) {
+			decoder->n_statistics++;
 			continue;
 		}
 		decoder->n_options++;
@@ -252,7 +260,7 @@ static void messages_are_filled_and_never_too_long(void **state) {
 		}
 		ipfix_flush(encoder);
 		assert_int_equal(decoder.n_records, 3000);
-		assert_int_equal(decoder.n_templates, 3);
+		assert_int_equal(decoder.n_templates, 4);
 		assert_int_equal(decoder.n_options, 1);
 		assert_in_range(decoder.largest, sizes[i] - 110, sizes[i]);
 		ipfix_free(encoder);
@@ -277,32 +285,53 @@ static void another_sampling_is_announced_before_its_records(void **state) {
 	assert_int_equal(decoder.sampling_interval, 100);
 	assert_int_equal(decoder.sampling_algorithm, 2);
 	assert_int_equal(decoder.n_options, 2);
-	assert_int_equal(decoder.n_templates, 3); // templates are said once
+	assert_int_equal(decoder.n_templates, 4); // templates are said once
 	ipfix_free(encoder);
 }
 
-static void over_udp_templates_come_again(void **state) {
-	struct decoder decoder = {.message_bytes = 1400};
-	struct flow_record record = record_of(FLOW_IPV4);
-	struct ipfix *encoder = ipfix_new(
-		&(struct ipfix_config){
-			.domain = 7,
-			.message_bytes = 1400,
-			.sampling_interval = 1,
-			.sampling_algorithm = 1,
+static void decode_run(const struct export_run *run, void *arg) {
+	struct decoder *decoder = arg;
+
+	// UDP_SEGMENT wants no longer one behind the others.
+	assert_true(run->n_datagrams == 1 || run->last_bytes <= run->datagram_bytes);
+	if (run->n_datagrams > decoder->longest_run)
+		decoder->longest_run = run->n_datagrams;
+	for (unsigned i = 0; i < run->n_datagrams; i++) {
+		struct export_run one = export_run_part(run, i, 1);
+		decode(&(struct ipfix_message
+		       ){one.octets, export_run_bytes(&one), export_run_records(&one)},
+		       decoder);
+	}
+}
+
+static struct encoder *open_datagrams(struct decoder *decoder) {
+	*decoder = (struct decoder){.message_bytes = 1400};
+	struct encoder *encoder = encoder_new(
+		&(struct encoder_config){
+			.protocol = ENCODER_IPFIX,
+			.source_id = 7,
+			.datagram_bytes = 1400,
 			.template_interval_ms = 30000,
-			.template_messages = 10,
+			.template_packets = 10,
+			.sampling_interval = 1,
 		},
-		decode,
-		&decoder
+		decode_run,
+		decoder
 	);
+	assert_non_null(encoder);
+	return encoder;
+}
+
+static void over_udp_templates_come_again(void **state) {
+	struct decoder decoder;
+	struct flow_record record = record_of(FLOW_IPV4);
+	struct encoder *encoder = open_datagrams(&decoder);
 	(void)state;
 
-	assert_non_null(encoder);
 	// By number: in the 1st, 11th and 21st message; with each the sampling.
 	for (unsigned i = 0; i < 21; i++) {
-		ipfix_add(encoder, &record, 1, MS_2026);
-		ipfix_flush(encoder);
+		encoder_add(encoder, &record, 1, MS_2026);
+		encoder_flush(encoder, MS_2026);
 	}
 	assert_int_equal(decoder.n_template_sets, 3);
 	assert_int_equal(decoder.n_options, 3);
@@ -310,17 +339,52 @@ static void over_udp_templates_come_again(void **state) {
 	const int64_t later_ms[] = {29999, 30000, 59999, 60000, -1};
 	const unsigned wanted[] = {3, 4, 4, 5, 6};
 	for (unsigned i = 0; i < 5; i++) {
-		ipfix_add(encoder, &record, 1, MS_2026 + later_ms[i]);
-		ipfix_flush(encoder);
+		encoder_add(encoder, &record, 1, MS_2026 + later_ms[i]);
+		encoder_flush(encoder, MS_2026 + later_ms[i]);
 		assert_int_equal(decoder.n_template_sets, wanted[i]);
 	}
 	// Because a collector was seen to start anew.
-	ipfix_renew_templates(encoder);
-	ipfix_add(encoder, &record, 1, MS_2026);
-	ipfix_flush(encoder);
+	encoder_renew_templates(encoder);
+	encoder_add(encoder, &record, 1, MS_2026);
+	encoder_flush(encoder, MS_2026);
 	assert_int_equal(decoder.n_template_sets, 7);
-	assert_int_equal(decoder.n_templates, 3);
-	ipfix_free(encoder);
+	assert_int_equal(decoder.n_templates, 4);
+	encoder_free(encoder);
+}
+
+static void over_udp_full_messages_of_a_family_are_alike_and_go_in_runs(void **state) {
+	struct decoder decoder;
+	struct random random = {3};
+	struct encoder *encoder = open_datagrams(&decoder);
+	(void)state;
+
+	for (unsigned n = 0; n < 3000; n++) {
+		struct flow_record record =
+			record_of(random_below(&random, 4) == 0 ? FLOW_IPV6 : FLOW_IPV4);
+		encoder_add(encoder, &record, 1, MS_2026 + n);
+	}
+	encoder_flush(encoder, MS_2026 + 3000);
+	assert_int_equal(decoder.n_records, 3000);
+	assert_in_range(decoder.longest_run, 6, 10);
+	assert_true(decoder.seconds >= MS_2026 / 1000 + 3);
+	encoder_free(encoder);
+}
+
+// Its header says how many data records came before, those of options among them: RFC 7011
+// section 3.1. The decoder checks it; here that it checks something.
+static void sequence_counts_data_records_those_of_options_too(void **state) {
+	struct decoder decoder;
+	struct flow_record record = record_of(FLOW_IPV4);
+	struct encoder *encoder = open_datagrams(&decoder);
+	(void)state;
+
+	encoder_add(encoder, &record, 1, MS_2026);
+	encoder_flush(encoder, MS_2026);
+	assert_int_equal(decoder.sequence, 3); // a flow, sampling, statistics
+	encoder_add(encoder, &record, 1, MS_2026);
+	encoder_flush(encoder, MS_2026);
+	assert_int_equal(decoder.sequence, 4);
+	encoder_free(encoder);
 }
 
 static void wrong_settings_are_refused(void **state) {
@@ -346,6 +410,8 @@ int main(void) {
 		cmocka_unit_test(messages_are_filled_and_never_too_long),
 		cmocka_unit_test(another_sampling_is_announced_before_its_records),
 		cmocka_unit_test(over_udp_templates_come_again),
+		cmocka_unit_test(over_udp_full_messages_of_a_family_are_alike_and_go_in_runs),
+		cmocka_unit_test(sequence_counts_data_records_those_of_options_too),
 		cmocka_unit_test(wrong_settings_are_refused),
 	};
 	return cmocka_run_group_tests_name("ipfix", tests, NULL, NULL);

@@ -59,12 +59,31 @@ static void early_counts_as_on_time_and_hours_as_the_most(void **state) {
 	assert_read(2, 0, LATENESS_MOST_MS, LATENESS_MOST_MS);
 }
 
+static void a_histogram_counts_all_within_each_bound(void **state) {
+	struct lateness_histogram read;
+
+	(void)state;
+	lateness_add(&lateness, 0);
+	lateness_add(&lateness, 5);
+	lateness_add(&lateness, 6);
+	lateness_add(&lateness, 2500);
+	lateness_add(&lateness, 9999);
+	lateness_read_histogram(&lateness, &read);
+	assert_int_equal(read.n_flows, 5);
+	assert_int_equal(read.sum_ms, 5 + 6 + 2500 + LATENESS_MOST_MS);
+	assert_int_equal(read.counts[0], 2);
+	assert_int_equal(read.counts[1], 3);
+	assert_int_equal(read.counts[LATENESS_BUCKETS - 2], 3);
+	assert_int_equal(read.counts[LATENESS_BUCKETS - 1], 4);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nothing_was_late_before_the_first_flow, clear),
 		cmocka_unit_test_setup(one_flow_is_all_percentiles, clear),
 		cmocka_unit_test_setup(percentiles_bound_their_share_of_flows, clear),
 		cmocka_unit_test_setup(early_counts_as_on_time_and_hours_as_the_most, clear),
+		cmocka_unit_test_setup(a_histogram_counts_all_within_each_bound, clear),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

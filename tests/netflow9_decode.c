@@ -49,7 +49,7 @@ read_fields(struct decode_template *template, const uint8_t *in, size_t bytes, u
 	for (unsigned i = 0; i < n_fields; i++) {
 		template->fields[i].id = (uint16_t)number(in + 4 * i, 2);
 		template->fields[i].bytes = (uint16_t)number(in + 4 * i + 2, 2);
-		if (template->fields[i].bytes == 0 || template->fields[i].bytes > 16)
+		if (template->fields[i].bytes == 0 || template->fields[i].bytes > 32)
 			return "field length that no element has";
 		template->record_bytes += template->fields[i].bytes;
 	}
@@ -96,13 +96,51 @@ read_options_template(struct decoder *decoder, const uint8_t *in, size_t bytes, 
 }
 
 static const char *
+read_interface(struct decoder *decoder, const struct decode_template *template, const uint8_t *in) {
+	if (template->record_bytes != 56 || template->fields[2].id != 82
+	    || template->fields[3].id != 83)
+		return "an interface that is something else";
+	if (number(in, 4) == 0 || in[19] != 0 || in[51] != 0)
+		return "interface without an index, or text without an end";
+	if (decoder->n_interfaces == DECODE_MAX_INTERFACES)
+		return "too many interfaces";
+	unsigned i = decoder->n_interfaces++;
+	decoder->interfaces[i].index = (uint32_t)number(in, 4);
+	memcpy(decoder->interfaces[i].name, in + 4, 16);
+	memcpy(decoder->interfaces[i].description, in + 20, 32);
+	return NULL;
+}
+
+static const char *
 read_options(struct decoder *decoder, const struct decode_template *template, const uint8_t *in) {
 	unsigned n_options = template->n_fields - template->n_scopes;
 
 	if (template->fields[0].id != 1 || number(in, 4) != decoder->source_id)
 		return "options of another system than the records";
 	in += template->fields[0].bytes;
-	if (template->fields[1].id != 34 || n_options > 2)
+	switch (template->fields[1].id) {
+	case 10:
+		return read_interface(decoder, template, in);
+	case 40:
+		if (template->record_bytes != 28 || template->fields[2].id != 41
+		    || template->fields[3].id != 42)
+			return "exporter's statistics that are something else";
+		decoder->octets = number(in, 8);
+		decoder->messages = number(in + 8, 8);
+		decoder->flows = number(in + 16, 8);
+		decoder->n_exporter++;
+		return NULL;
+	case 164:
+	case 166:
+		if (template->record_bytes != 12)
+			return "losses that are something else";
+		*(template->fields[1].id == 164 ? &decoder->packets_dropped
+						: &decoder->flows_dropped) = number(in, 8);
+		decoder->n_dropped++;
+		return NULL;
+	}
+	if (template->fields[1].id != 34 || n_options > 2
+	    || (n_options == 2 && template->fields[2].id != 35))
 		return "options that are not sampling";
 	decoder->sampling_intervals[n_options - 1] =
 		(uint32_t)number(in, template->fields[1].bytes);
@@ -136,6 +174,17 @@ read_record(struct decoder *decoder, const struct decode_template *template, con
 			memcpy(id == 27 ? record->src6 : record->dst6, in, bytes);
 		in += bytes;
 	}
+	if (record->has[152] == 8 && record->has[153] == 8) {
+		record->first_ms = (int64_t)record->values[152];
+		record->last_ms = (int64_t)record->values[153];
+		if (record->has[22] == 0 && record->has[21] == 0)
+			return record->last_ms > (int64_t)decoder->unix_secs * 1000
+				       ? "a flow that ends after the export time"
+				       : NULL;
+		if (record->first_ms != boot_ms + (int64_t)record->values[22]
+		    || record->last_ms != boot_ms + (int64_t)record->values[21])
+			return "two times that are not the same";
+	}
 	if (record->has[22] != 4 || record->has[21] != 4)
 		return "record without times";
 	if (record->values[21] == 0)
@@ -161,6 +210,9 @@ read_data(struct decoder *decoder, uint16_t id, const uint8_t *in, size_t bytes,
 		return "data before its template";
 	if (bytes < template->record_bytes)
 		return "FlowSet without a record";
+	// nfdump 1.7.1 reads the first alone.
+	if (template->n_scopes > 0 && bytes >= 2 * template->record_bytes)
+		return "several options records in a FlowSet";
 	for (; bytes >= template->record_bytes; bytes -= template->record_bytes) {
 		const char *wrong = template->n_scopes > 0 ? read_options(decoder, template, in)
 							   : read_record(decoder, template, in);

@@ -9,7 +9,8 @@
 enum {
 	DECODE_MAX_TEMPLATES = 16,
 	DECODE_MAX_FIELDS = 64,
-	DECODE_MAX_ELEMENT = 136,
+	DECODE_MAX_ELEMENT = 256,
+	DECODE_MAX_INTERFACES = 64,
 };
 
 struct decode_template {
@@ -41,6 +42,14 @@ struct decoder {
 	uint32_t sysuptime_ms, unix_secs; // of the last datagram
 	uint32_t sampling_intervals[2];   // of the options with one and with two fields
 	uint8_t sampling_algorithm;
+	uint64_t octets, messages, flows; // exported, as it says of itself
+	uint64_t packets_dropped, flows_dropped;
+	unsigned n_exporter, n_dropped; // options records of the two above
+	unsigned n_interfaces;          // records, of whatever interface
+	struct {
+		uint32_t index;
+		char name[16], description[32];
+	} interfaces[DECODE_MAX_INTERFACES];
 	struct decode_record *records;
 	size_t n_records, capacity;
 };

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "clock.h"
+#include "encoder.h"
 #include "netflow9.h"
 #include "netflow9_decode.h"
 
@@ -30,8 +31,8 @@ enum {
 };
 
 struct fixture {
-	struct netflow9_config config;
-	struct netflow9 *encoder;
+	struct encoder_config config;
+	struct encoder *encoder;
 	struct decoder decoder;
 	size_t largest;
 	unsigned n_records;
@@ -90,7 +91,7 @@ static void receive(const struct export_run *run, void *arg) {
 
 static void begin(struct fixture *fixture) {
 	memset(fixture, 0, sizeof(*fixture));
-	fixture->config = (struct netflow9_config){
+	fixture->config = (struct encoder_config){
 		.source_id = 42,
 		.datagram_bytes = NETFLOW9_DEFAULT_DATAGRAM_BYTES,
 		.template_interval_ms = 30000,
@@ -100,12 +101,12 @@ static void begin(struct fixture *fixture) {
 }
 
 static void open_encoder(struct fixture *fixture) {
-	fixture->encoder = netflow9_new(&fixture->config, receive, fixture);
+	fixture->encoder = encoder_new(&fixture->config, receive, fixture);
 	assert_non_null(fixture->encoder);
 }
 
 static void end(struct fixture *fixture) {
-	netflow9_free(fixture->encoder);
+	encoder_free(fixture->encoder);
 	decoder_free(&fixture->decoder);
 }
 
@@ -127,7 +128,7 @@ static struct flow_record record_at(int64_t first_ms, int64_t last_ms, uint8_t f
 
 static void add(struct fixture *fixture, int64_t first_ms, int64_t last_ms, int64_t now_ms) {
 	struct flow_record record = record_at(first_ms, last_ms, FLOW_IPV4);
-	netflow9_add(fixture->encoder, &record, 1, now_ms);
+	encoder_add(fixture->encoder, &record, 1, now_ms);
 }
 
 static void
@@ -141,27 +142,19 @@ static void wrong_settings_are_refused(void **state) {
 	(void)state;
 	struct fixture fixture;
 	begin(&fixture);
-	struct netflow9_config wrong[] = {
-		fixture.config,
-		fixture.config,
-		fixture.config,
-		fixture.config,
-		fixture.config,
-		fixture.config,
-		fixture.config};
+	struct encoder_config wrong[] = {
+		fixture.config, fixture.config, fixture.config, fixture.config, fixture.config};
 	wrong[0].source_id = 0;
 	wrong[1].datagram_bytes = NETFLOW9_MIN_DATAGRAM_BYTES - 1;
 	wrong[2].datagram_bytes = NETFLOW9_MAX_DATAGRAM_BYTES + 1;
-	wrong[3].template_interval_ms = 0;
-	wrong[4].template_packets = 0;
-	wrong[5].sampling_interval = 0;
-	wrong[6].sampling_algorithm = 3;
-	for (unsigned i = 0; i < 7; i++) {
+	wrong[3].sampling_interval = 0;
+	wrong[4].sampling_algorithm = 3;
+	for (unsigned i = 0; i < 5; i++) {
 		errno = 0;
-		assert_null(netflow9_new(&wrong[i], receive, &fixture));
+		assert_null(encoder_new(&wrong[i], receive, &fixture));
 		assert_int_equal(errno, EINVAL);
 	}
-	netflow9_free(NULL);
+	encoder_free(NULL);
 }
 
 static void nothing_is_sent_without_a_record(void **state) {
@@ -169,9 +162,9 @@ static void nothing_is_sent_without_a_record(void **state) {
 	struct fixture fixture;
 	begin(&fixture);
 	open_encoder(&fixture);
-	netflow9_flush(fixture.encoder, MS_2026);
-	netflow9_renew_templates(fixture.encoder);
-	netflow9_flush(fixture.encoder, MS_2026 + DAY_MS);
+	encoder_flush(fixture.encoder, MS_2026);
+	encoder_renew_templates(fixture.encoder);
+	encoder_flush(fixture.encoder, MS_2026 + DAY_MS);
 	assert_int_equal(fixture.decoder.n_datagrams, 0);
 	end(&fixture);
 }
@@ -187,8 +180,8 @@ static void values_arrive_as_they_were(void **state) {
 	record.key.dst_port = rte_cpu_to_be_16(128 * 256);
 	record.octets = UINT64_C(1) << 40;
 	record.packets = UINT64_C(1) << 33;
-	netflow9_add(fixture.encoder, &record, 1, MS_2026 + 900);
-	netflow9_flush(fixture.encoder, MS_2026 + 900);
+	encoder_add(fixture.encoder, &record, 1, MS_2026 + 900);
+	encoder_flush(fixture.encoder, MS_2026 + 900);
 
 	const struct decode_record *got = fixture.decoder.records;
 	assert_int_equal(fixture.decoder.n_records, 1);
@@ -213,7 +206,7 @@ static void last_is_never_after_sysuptime(void **state) {
 	// last millisecond of it: the decoder refuses LAST after sysUptime.
 	for (int64_t ms = 0; ms < 3000; ms++)
 		add(&fixture, MS_2026, MS_2026 + ms, MS_2026 + ms / 2);
-	netflow9_flush(fixture.encoder, MS_2026);
+	encoder_flush(fixture.encoder, MS_2026);
 	assert_int_equal(fixture.decoder.n_records, 3000);
 	for (int64_t ms = 0; ms < 3000; ms++)
 		check_times(&fixture, (size_t)ms, MS_2026, MS_2026 + ms);
@@ -226,10 +219,10 @@ static void header_time_is_the_clock_rounded_to_a_second(void **state) {
 	begin(&fixture);
 	open_encoder(&fixture);
 	add(&fixture, MS_2026, MS_2026 + 10, MS_2026 + 5999);
-	netflow9_flush(fixture.encoder, MS_2026 + 5999);
+	encoder_flush(fixture.encoder, MS_2026 + 5999);
 	assert_int_equal(fixture.decoder.unix_secs, MS_2026 / 1000 + 5);
 	add(&fixture, MS_2026, MS_2026 + 6001, MS_2026 + 6001);
-	netflow9_flush(fixture.encoder, MS_2026 + 6001);
+	encoder_flush(fixture.encoder, MS_2026 + 6001);
 	assert_int_equal(fixture.decoder.unix_secs, MS_2026 / 1000 + 7);
 	end(&fixture);
 }
@@ -247,14 +240,14 @@ static void uptime_of_120_days_crosses_both_wraps_to_the_millisecond(void **stat
 		first_ms = now_ms - n * 7919 % DAY_MS;
 		add(&fixture, first_ms, now_ms, now_ms);
 		if (n % 3 == 0)
-			netflow9_flush(fixture.encoder, now_ms);
+			encoder_flush(fixture.encoder, now_ms);
 		if (fixture.decoder.n_records > 0) {
 			const struct decode_record *got =
 				&fixture.decoder.records[fixture.decoder.n_records - 1];
 			assert_true(got->last_ms <= now_ms);
 		}
 	}
-	netflow9_flush(fixture.encoder, MS_2026 + 120 * DAY_MS);
+	encoder_flush(fixture.encoder, MS_2026 + 120 * DAY_MS);
 	assert_int_equal(fixture.decoder.n_records, n);
 	for (int64_t i = 0; i < n; i++) {
 		int64_t now_ms = MS_2026 + i * step_ms;
@@ -271,7 +264,7 @@ static void packets_of_1970_keep_their_times(void **state) {
 	add(&fixture, 0, 0, 0);
 	add(&fixture, 0, 1, 1);
 	add(&fixture, 1500, 2500, 2500);
-	netflow9_flush(fixture.encoder, 2500);
+	encoder_flush(fixture.encoder, 2500);
 	check_times(&fixture, 0, 0, 0);
 	check_times(&fixture, 1, 0, 1);
 	check_times(&fixture, 2, 1500, 2500);
@@ -295,7 +288,7 @@ static void a_jump_of_years_and_back_begins_an_epoch(void **state) {
 
 	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		add(&fixture, times[i], times[i] + 3, times[i] + 3);
-	netflow9_flush(fixture.encoder, MS_2026);
+	encoder_flush(fixture.encoder, MS_2026);
 	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		check_times(&fixture, i, times[i], times[i] + 3);
 	// Each epoch comes with templates, for collectors that take its header for a restart.
@@ -309,7 +302,7 @@ static void a_clock_that_ran_on_does_not_outrun_the_epoch(void **state) {
 	begin(&fixture);
 	open_encoder(&fixture);
 	add(&fixture, MS_2026, MS_2026 + 1, MS_2026 + 1);
-	netflow9_flush(fixture.encoder, MS_2026 + 400 * DAY_MS);
+	encoder_flush(fixture.encoder, MS_2026 + 400 * DAY_MS);
 	check_times(&fixture, 0, MS_2026, MS_2026 + 1);
 	end(&fixture);
 }
@@ -321,7 +314,7 @@ static void templates_come_first_and_again_after_30_s(void **state) {
 	open_encoder(&fixture);
 	for (int64_t s = 0; s < 100; s++) {
 		add(&fixture, MS_2026 + s * 1000, MS_2026 + s * 1000, MS_2026 + s * 1000);
-		netflow9_flush(fixture.encoder, MS_2026 + s * 1000);
+		encoder_flush(fixture.encoder, MS_2026 + s * 1000);
 		assert_int_equal(fixture.decoder.n_with_templates, 1 + s / 30);
 	}
 	end(&fixture);
@@ -335,7 +328,7 @@ static void templates_come_again_after_so_many_packets(void **state) {
 	open_encoder(&fixture);
 	for (int n = 0; n < 95; n++) {
 		add(&fixture, MS_2026, MS_2026, MS_2026);
-		netflow9_flush(fixture.encoder, MS_2026);
+		encoder_flush(fixture.encoder, MS_2026);
 	}
 	assert_int_equal(fixture.decoder.n_datagrams, 95);
 	assert_int_equal(fixture.decoder.n_with_templates, 10);
@@ -349,12 +342,12 @@ static void a_new_socket_begins_with_templates(void **state) {
 	open_encoder(&fixture);
 	for (int n = 0; n < 3; n++) {
 		add(&fixture, MS_2026, MS_2026, MS_2026);
-		netflow9_flush(fixture.encoder, MS_2026);
+		encoder_flush(fixture.encoder, MS_2026);
 	}
 	assert_int_equal(fixture.decoder.n_with_templates, 1);
-	netflow9_renew_templates(fixture.encoder);
+	encoder_renew_templates(fixture.encoder);
 	add(&fixture, MS_2026, MS_2026, MS_2026);
-	netflow9_flush(fixture.encoder, MS_2026);
+	encoder_flush(fixture.encoder, MS_2026);
 	assert_int_equal(fixture.decoder.n_with_templates, 2);
 	end(&fixture);
 }
@@ -365,7 +358,7 @@ static void sampling_is_announced_in_both_forms_also_when_every_packet_counts(vo
 	begin(&fixture);
 	open_encoder(&fixture);
 	add(&fixture, MS_2026, MS_2026, MS_2026);
-	netflow9_flush(fixture.encoder, MS_2026);
+	encoder_flush(fixture.encoder, MS_2026);
 	assert_int_equal(fixture.decoder.sampling_intervals[0], 1);
 	assert_int_equal(fixture.decoder.sampling_intervals[1], 1);
 	assert_int_equal(fixture.decoder.sampling_algorithm, 1);
@@ -375,7 +368,7 @@ static void sampling_is_announced_in_both_forms_also_when_every_packet_counts(vo
 	fixture.config.sampling_interval = 1000;
 	open_encoder(&fixture);
 	add(&fixture, MS_2026, MS_2026, MS_2026);
-	netflow9_flush(fixture.encoder, MS_2026);
+	encoder_flush(fixture.encoder, MS_2026);
 	assert_int_equal(fixture.decoder.sampling_intervals[0], 1000);
 	assert_int_equal(fixture.decoder.sampling_intervals[1], 1000);
 	assert_int_equal(fixture.decoder.sampling_algorithm, 1);
@@ -386,7 +379,7 @@ static void sampling_is_announced_in_both_forms_also_when_every_packet_counts(vo
 	fixture.config.sampling_algorithm = 2;
 	open_encoder(&fixture);
 	add(&fixture, MS_2026, MS_2026, MS_2026);
-	netflow9_flush(fixture.encoder, MS_2026);
+	encoder_flush(fixture.encoder, MS_2026);
 	assert_int_equal(fixture.decoder.sampling_intervals[1], 10);
 	assert_int_equal(fixture.decoder.sampling_algorithm, 2);
 	end(&fixture);
@@ -398,13 +391,13 @@ static void another_sampling_is_announced_before_its_records(void **state) {
 	begin(&fixture);
 	open_encoder(&fixture);
 	add(&fixture, MS_2026, MS_2026, MS_2026);
-	netflow9_set_sampling(fixture.encoder, 1, 1); // as it is: nothing is sent for it
+	encoder_set_sampling(fixture.encoder, 1, 1); // as it is: nothing is sent for it
 	assert_int_equal(fixture.decoder.n_datagrams, 0);
-	netflow9_set_sampling(fixture.encoder, 100, 2);
+	encoder_set_sampling(fixture.encoder, 100, 2);
 	assert_int_equal(fixture.decoder.n_records, 1);
 	assert_int_equal(fixture.decoder.sampling_intervals[0], 1);
 	add(&fixture, MS_2026, MS_2026, MS_2026);
-	netflow9_flush(fixture.encoder, MS_2026);
+	encoder_flush(fixture.encoder, MS_2026);
 	assert_int_equal(fixture.decoder.n_records, 2);
 	assert_int_equal(fixture.decoder.n_with_templates, 2);
 	assert_int_equal(fixture.decoder.sampling_intervals[0], 100);
@@ -429,19 +422,19 @@ static void datagrams_are_filled_and_never_too_long(void **state) {
 		for (unsigned j = 0; j < n; j++) {
 			uint8_t family = random() % 3 == 0 ? FLOW_IPV6 : FLOW_IPV4;
 			struct flow_record record = record_at(MS_2026, MS_2026 + j, family);
-			netflow9_add(fixture.encoder, &record, 1, MS_2026 + j);
+			encoder_add(fixture.encoder, &record, 1, MS_2026 + j);
 		}
-		netflow9_flush(fixture.encoder, MS_2026 + n);
+		encoder_flush(fixture.encoder, MS_2026 + n);
 		assert_int_equal(fixture.n_records, n);
 		// Another record would not have fitted.
 		assert_true(fixture.largest + 96 + 4 > sizes[i]);
 
-		struct netflow9_stats stats;
-		netflow9_stats(fixture.encoder, &stats);
+		struct encoder_stats stats;
+		encoder_stats(fixture.encoder, &stats);
 		assert_int_equal(stats.records, n);
 		assert_int_equal(stats.datagrams, fixture.decoder.n_datagrams);
 		assert_int_equal(stats.octets, fixture.octets);
-		assert_int_equal(stats.templates, 4 * fixture.decoder.n_with_templates);
+		assert_int_equal(stats.templates, 5 * fixture.decoder.n_with_templates);
 		end(&fixture);
 	}
 }
@@ -460,9 +453,9 @@ static void the_same_records_give_the_same_octets(void **state) {
 				MS_2026 + i * 150,
 				i % 5 == 0 ? FLOW_IPV6 : FLOW_IPV4
 			);
-			netflow9_add(fixture.encoder, &record, 1, MS_2026 + i * 150);
+			encoder_add(fixture.encoder, &record, 1, MS_2026 + i * 150);
 		}
-		netflow9_flush(fixture.encoder, MS_2026 + 200000);
+		encoder_flush(fixture.encoder, MS_2026 + 200000);
 		checksums[run] = fixture.checksum;
 		end(&fixture);
 	}
@@ -490,9 +483,9 @@ static void records_give_the_same_octets_however_they_are_cut_into_calls(void **
 		open_encoder(&fixture);
 		for (unsigned i = 0, n; i < N; i += n) {
 			n = at_once[run] < N - i ? at_once[run] : N - i;
-			netflow9_add(fixture.encoder, &records[i], n, MS_2026 + 4000);
+			encoder_add(fixture.encoder, &records[i], n, MS_2026 + 4000);
 		}
-		netflow9_flush(fixture.encoder, MS_2026 + 4000);
+		encoder_flush(fixture.encoder, MS_2026 + 4000);
 		assert_int_equal(fixture.n_records, N);
 		checksums[run] = fixture.checksum;
 		end(&fixture);
@@ -513,9 +506,9 @@ static void templates_are_never_later_than_so_many_packets(void **state) {
 			struct flow_record record = record_at(
 				MS_2026, MS_2026, i / 100 % 3 == i % 3 ? FLOW_IPV6 : FLOW_IPV4
 			);
-			netflow9_add(fixture.encoder, &record, 1, MS_2026);
+			encoder_add(fixture.encoder, &record, 1, MS_2026);
 			if (i % 1000 == 999)
-				netflow9_flush(fixture.encoder, MS_2026);
+				encoder_flush(fixture.encoder, MS_2026);
 		}
 		assert_int_equal(fixture.n_records, 5000);
 		assert_int_equal(fixture.most_since_templates, most);
@@ -532,9 +525,9 @@ static void export_time_runs_on_though_a_family_waits_for_its_datagram(void **st
 		struct flow_record record = record_at(
 			MS_2026 - 1000, MS_2026 + i - 1000, i % 100 == 0 ? FLOW_IPV6 : FLOW_IPV4
 		);
-		netflow9_add(fixture.encoder, &record, 1, MS_2026 + i);
+		encoder_add(fixture.encoder, &record, 1, MS_2026 + i);
 	}
-	netflow9_flush(fixture.encoder, MS_2026 + 20000);
+	encoder_flush(fixture.encoder, MS_2026 + 20000);
 	assert_int_equal(fixture.n_records, 20000);
 	assert_true(fixture.decoder.unix_secs == MS_2026 / 1000 + 20);
 	assert_false(fixture.clock_went_back);
@@ -552,10 +545,10 @@ static void times_at_the_ends_of_the_range_do_no_harm(void **state) {
 
 	for (unsigned i = 0; i < sizeof(ticks) / sizeof(ticks[0]); i++) {
 		record.first_ticks = record.last_ticks = ticks[i];
-		netflow9_add(fixture.encoder, &record, 1, ms_of_ticks(ticks[i]));
-		netflow9_add(fixture.encoder, &record, 1, i % 2 == 0 ? INT64_MAX : INT64_MIN);
+		encoder_add(fixture.encoder, &record, 1, ms_of_ticks(ticks[i]));
+		encoder_add(fixture.encoder, &record, 1, i % 2 == 0 ? INT64_MAX : INT64_MIN);
 	}
-	netflow9_flush(fixture.encoder, INT64_MAX);
+	encoder_flush(fixture.encoder, INT64_MAX);
 	assert_int_equal(fixture.n_records, 14);
 	end(&fixture);
 }

@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "collector.h"
+#include "encoder.h"
 #include "record_sink.h"
 
 #define NOW_MS INT64_C(1795000000000)
@@ -39,7 +40,7 @@ enum {
 enum way { ENCODE, SEND, SENDMMSG, SEGMENT, N_WAYS };
 
 static const char *const names[N_WAYS] = {
-	"netflow9_add",
+	"encoder_add",
 	"collector, a call each",
 	"sendmmsg",
 	"collector, UDP_SEGMENT",
@@ -51,7 +52,7 @@ struct bench {
 	struct record_sink sink;
 	char destination[64];
 	struct collector *segmenting, *calling;
-	struct netflow9 *encoder, *mmsg_encoder;
+	struct encoder *encoder, *mmsg_encoder;
 	int mmsg_socket;
 	uint64_t n_encoded, n_mmsg_datagrams, n_mmsg_failed;
 };
@@ -170,10 +171,10 @@ static void wait_for_sink(const struct bench *bench, uint64_t n_datagrams, uint6
 static void add(struct bench *bench, enum way way, const struct flow_record *records) {
 	switch (way) {
 	case ENCODE:
-		netflow9_add(bench->encoder, records, AT_ONCE, NOW_MS);
+		encoder_add(bench->encoder, records, AT_ONCE, NOW_MS);
 		break;
 	case SENDMMSG:
-		netflow9_add(bench->mmsg_encoder, records, AT_ONCE, NOW_MS);
+		encoder_add(bench->mmsg_encoder, records, AT_ONCE, NOW_MS);
 		break;
 	case SEND:
 		collector_add(bench->calling, records, AT_ONCE, NOW_MS);
@@ -187,10 +188,10 @@ static void add(struct bench *bench, enum way way, const struct flow_record *rec
 static void flush(struct bench *bench, enum way way) {
 	switch (way) {
 	case ENCODE:
-		netflow9_flush(bench->encoder, NOW_MS);
+		encoder_flush(bench->encoder, NOW_MS);
 		break;
 	case SENDMMSG:
-		netflow9_flush(bench->mmsg_encoder, NOW_MS);
+		encoder_flush(bench->mmsg_encoder, NOW_MS);
 		break;
 	case SEND:
 		collector_flush(bench->calling, NOW_MS);
@@ -270,10 +271,17 @@ int main(int argc, char **argv) {
 	open_sink(&bench);
 	bench.segmenting = open_collector(&bench, &config, true);
 	bench.calling = open_collector(&bench, &config, false);
-	bench.encoder = netflow9_new(&config, count_only, &bench);
-	bench.mmsg_encoder = netflow9_new(&config, send_mmsg, &bench);
+	const struct encoder_config encoder_config = {
+		.source_id = config.source_id,
+		.datagram_bytes = config.datagram_bytes,
+		.template_interval_ms = config.template_interval_ms,
+		.template_packets = config.template_packets,
+		.sampling_interval = config.sampling_interval,
+	};
+	bench.encoder = encoder_new(&encoder_config, count_only, &bench);
+	bench.mmsg_encoder = encoder_new(&encoder_config, send_mmsg, &bench);
 	if (bench.encoder == NULL || bench.mmsg_encoder == NULL)
-		fail("netflow9_new");
+		fail("encoder_new");
 
 	for (unsigned i = 0; i < n_repeats; i++)
 		for (unsigned way = 0; way < N_WAYS; way++)

@@ -40,11 +40,11 @@ def need(program):
     return path
 
 
-def until(condition, what):
-    deadline = time.monotonic() + WAIT_S
+def until(condition, what, wait_s=WAIT_S):
+    deadline = time.monotonic() + wait_s
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {WAIT_S} s in vain for {what}")
+            raise AssertionError(f"waited {wait_s} s in vain for {what}")
         time.sleep(0.05)
 
 
@@ -57,11 +57,11 @@ def printed(*arguments):
 class Nfcapd:
     """Debian's collector, on loopback, for the time of a `with`."""
 
-    def __init__(self, host="127.0.0.1", prefix=()):
+    def __init__(self, host="127.0.0.1", prefix=(), port=None):
         self.host = host
         self.prefix = list(prefix)  # of its command, such as another network namespace
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.port = 2055 if prefix else free_port(family)
+        self.port = port or (2055 if prefix else free_port(family))
         self.folder = tempfile.TemporaryDirectory(prefix="weir-nfcapd-")
         self.log = ""
 

@@ -3,7 +3,9 @@
 of tcpdump's capture of the same interface, packet for packet."""
 
 import collections
+import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -334,6 +336,21 @@ def test_ports_that_cannot_be_opened_are_told_with_what_would_do():
         line.ip("b", "link", "set", "vb0", "down")
         fails(1, "'ip link set vb0 up'", "--port=vb0", line=line)
         fails(1, "'ip link set vb0 up'", "--port=af_xdp:vb0", line=line)
+
+
+def test_the_log_is_json_where_asked():
+    with Line() as line:
+        with Weir(line, "b", *PRINT, "--port", "vb0", "--log-format=json",
+                  "--log-level=notice") as weir:
+            line.ip("b", "link", "set", "vb0", "down")
+            until(lambda: "link down" in weir.text("err"), "the message")
+            weir.stop()
+            lines = [json.loads(text) for text in weir.text("err").splitlines()]
+    said = {(event["level"], event.get("thing")): event for event in lines if "level" in event}
+    assert said["warning", "port vb0"]["message"] == "port vb0: link down", lines
+    assert {level for level, _ in said} == {"notice", "warning"}, said
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["time"])
+               for event in said.values()), said
 
 
 def test_without_rights_weir_says_which_it_needs():

@@ -1,0 +1,73 @@
+// Metrics: what a running sensor counted, copied at one time, and told to Prometheus: the whole
+// ledger and what stands beside it. The names are a promise to whoever made a dashboard of them;
+// docs/operate.md explains them.
+//
+// metrics_print() is pure. Threads: metrics_take() is the sensor's owner's; it reads what other
+// threads count without locks, so nothing waits for it.
+// Time: CLOCK_MONOTONIC in metrics_take(), for rates.
+
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "archive.h"
+#include "duplicate.h"
+#include "lateness.h"
+#include "ledger.h"
+#include "sensor.h"
+#include "sinks.h"
+
+enum {
+	METRICS_MAX_QUEUES = SENSOR_MAX_PORTS * SENSOR_MAX_WORKERS,
+	METRICS_MAX_SINKS = SINKS_MAX_COLLECTORS + 8,
+};
+
+// Over the time since the last metrics_take().
+struct metrics_rates {
+	double packets, bytes; // received, a second
+	double flows;          // begun
+	double records;        // made
+	double busy[SENSOR_MAX_WORKERS];
+	double reader_busy;
+};
+
+struct metrics {
+	struct ledger ledger; // what it points to is below
+	struct ledger_port queues[METRICS_MAX_QUEUES];
+	struct ledger_pair duplicates[DUPLICATE_MOST_PAIRS];
+	struct ledger_sink sinks[METRICS_MAX_SINKS];
+	uint64_t refusals[METRICS_MAX_SINKS]; // of collectors, which are the first sinks
+	unsigned n_collectors;
+	struct sensor_port ports[SENSOR_MAX_PORTS];
+	unsigned n_ports;
+	struct sensor_worker workers[SENSOR_MAX_WORKERS];
+	unsigned n_workers;
+	bool has_reader;
+	uint64_t reader_busy_ns;
+	struct lateness_histogram lateness;
+	const char *archive; // its folder, or NULL
+	struct archive_stats archive_stats;
+	uint32_t sampling_interval;
+	struct metrics_rates rates;
+
+	const char *dpdk;     // its version
+	time_ns_t taken_ns;   // CLOCK_MONOTONIC
+	time_ns_t started_ns; // since 1970
+	double cpu_s;         // of the process
+};
+
+struct metrics_sources {
+	struct sensor *sensor;
+	const struct sinks *sinks;
+	const struct lateness *lateness;
+	uint32_t sampling_interval;
+};
+
+// Zeroes `metrics` at first; later ones also make rates out of what it held. Names remain the
+// sources'.
+void metrics_begin(struct metrics *metrics);
+void metrics_take(struct metrics *metrics, const struct metrics_sources *sources);
+
+void metrics_print(const struct metrics *metrics, FILE *out, bool openmetrics);
