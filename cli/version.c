@@ -84,7 +84,7 @@ static void find_libraries(struct library libraries[N_LIBRARIES]) {
 		 NUMBER_TEXT(RTE_VER_YEAR) "." NUMBER_TEXT(RTE_VER_MONTH
 		 ) "." NUMBER_TEXT(RTE_VER_MINOR),
 		 without_name(rte_version())},
-		{"microhttpd", NULL, MHD_get_version()},
+		{"libmicrohttpd", NULL, MHD_get_version()},
 		{"libpcap", NULL, libpcap_number()},
 		{"zstd", ZSTD_VERSION_STRING, ZSTD_versionString()},
 		{"zlib", ZLIB_VERSION, zlibVersion()},
@@ -100,18 +100,18 @@ static void find_libraries(struct library libraries[N_LIBRARIES]) {
 
 static void print_text(const struct library *libraries) {
 	printf("weir " WEIR_VERSION "\n");
-	printf("%-12s %s\n", "compiler", COMPILER);
+	printf("%-13s %s\n", "compiler", COMPILER);
 	for (unsigned i = 0; i < N_LIBRARIES; i++) {
 		const struct library *library = &libraries[i];
-		printf("%-12s %s", library->name, library->found);
+		printf("%-13s %s", library->name, library->found);
 		if (library->built != NULL && strcmp(library->built, library->found) != 0)
 			printf(" (built with %s)", library->built);
 		printf("\n");
 	}
-	printf("%-12s", "packet path");
+	printf("%-13s", "packet path");
 	for (const char *const *path = flow_cache_paths(); *path != NULL; path++)
 		printf(" %s", *path);
-	printf("\n%-12s %s\n", "licence", LICENCE);
+	printf("\n%-13s %s\n", "licence", LICENCE);
 }
 
 static void print_member(const char *name, const char *text) {
