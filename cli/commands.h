@@ -19,3 +19,4 @@ int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_show_config(int argc, char **argv);
 int command_top(int argc, char **argv);
+int command_version(int argc, char **argv);

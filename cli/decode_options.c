@@ -10,8 +10,8 @@
 static const char help[] =
 	"Usage: weir decode [OPTIONS] --listen [HOST:]PORT\n"
 	"       weir decode [OPTIONS] FILE...     (- is standard input)\n"
-	"Prints what NetFlow v5, v9 and IPFIX say, and what is wrong with it. Files are pcap or\n"
-	"pcapng captures of the datagrams, or IPFIX files (also .gz, .zst).\n"
+	"Prints what NetFlow v5, v9 and IPFIX say, and what is wrong with it. Files are\n"
+	"pcap or pcapng captures of the datagrams, or IPFIX files (also .gz, .zst).\n"
 	"\n"
 	"  -l, --listen [HOST:]PORT    receive datagrams there until Ctrl-C\n"
 	"  -p, --port N                in captures, decode every datagram to this port\n"
@@ -22,8 +22,8 @@ static const char help[] =
 	"  -q, --quiet                 print only problems, advice and the summary\n"
 	"  -s, --strict                advice counts as a problem in the exit status\n"
 	"\n"
-	"Exit status: 0 clean, 1 there were problems or something could not be read (said on\n"
-	"stderr), 2 wrong usage.\n";
+	"Exit status: 0 clean, 1 there were problems or something could not be read (said\n"
+	"on stderr), 2 wrong usage.\n";
 
 enum option_id {
 	OPT_LISTEN = 'l',
@@ -44,7 +44,7 @@ static const struct option long_options[] = {
 	{"count", required_argument, NULL, OPT_COUNT},
 	{"quiet", no_argument, NULL, OPT_QUIET},
 	{"strict", no_argument, NULL, OPT_STRICT},
-	{"help", no_argument, NULL, OPT_HELP},
+	{"help", optional_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
 

@@ -51,7 +51,7 @@ static const struct option long_options[] = {
 	{"hugepages", no_argument, NULL, OPT_HUGEPAGES},
 	{"cache-entries", required_argument, NULL, OPT_ENTRIES},
 	{"json", no_argument, NULL, OPT_JSON},
-	{"help", no_argument, NULL, OPT_HELP},
+	{"help", optional_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
 

@@ -48,7 +48,7 @@ static const struct option long_options[] = {
 	{"last", required_argument, NULL, OPT_LAST},
 	{"to", required_argument, NULL, OPT_TO},
 	{"progress", required_argument, NULL, OPT_PROGRESS},
-	{"help", no_argument, NULL, OPT_HELP},
+	{"help", optional_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
 

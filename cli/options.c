@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -166,6 +167,57 @@ int options_unknown(const char *arg, const char *near) {
 	return options_mistake(
 		"unknown option '%s'; did you mean --%s? See 'weir %s --help'", arg, near, command
 	);
+}
+
+// What option a line of a help begins to tell of: the length of its name, 0 where none.
+static size_t option_of(const char *line, const char **name) {
+	size_t n = strspn(line, " ");
+
+	if (n == 2 && line[2] == '-' && line[3] != '-')
+		n += 4; // "-c, "
+	else if (n != 6)
+		return 0;
+	if (strncmp(line + n, "--", 2) != 0)
+		return 0;
+	*name = line + n + 2;
+	return strcspn(*name, " \n");
+}
+
+static bool is_one_of(const char *name, size_t length, const char *const *words) {
+	for (; *words != NULL; words++)
+		if (strlen(*words) == length && memcmp(*words, name, length) == 0)
+			return true;
+	return false;
+}
+
+int options_help(const char *help, const char *const *common, const char *arg) {
+	unsigned n_hidden = 0;
+	bool hidden = false;
+
+	if (arg != NULL && strcmp(arg, "all") == 0) {
+		fputs(help, stdout);
+		return 1;
+	}
+	if (arg != NULL)
+		return options_mistake("--help=%s: not known; use --help or --help=all", arg);
+	for (const char *line = help, *next; *line != '\0'; line = next) {
+		const char *name;
+		size_t length = option_of(line, &name);
+		next = line + strcspn(line, "\n") + 1;
+		if (length > 0) {
+			hidden = !is_one_of(name, length, common);
+			n_hidden += hidden;
+		} else if (*line != ' ') { // no more of the option above
+			hidden = false;
+		}
+		if (*line == '\n' && n_hidden > 0) {
+			printf("%u more options: weir %s --help=all\n", n_hidden, command);
+			n_hidden = 0;
+		}
+		if (!hidden)
+			fwrite(line, 1, (size_t)(next - line), stdout);
+	}
+	return 1;
 }
 
 int options_wrong(int id, char **argv) {

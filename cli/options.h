@@ -39,6 +39,11 @@ int options_whole(
 // As many flows as fit into `text` octets of caches.
 int options_flows_in_memory(const char *text, uint32_t *n_flows);
 
+// Prints a command's help. With the argument "all" of --help all of it; without one, of its lines
+// about options those of `common`, which NULL ends, so that it fits a screen, and how many more
+// there are. Returns 1, or -EINVAL for another argument.
+int options_help(const char *help, const char *const *common, const char *arg);
+
 // What getopt_long(), which returned `id`, did not like about the argument it stopped at.
 int options_wrong(int id, char **argv);
 

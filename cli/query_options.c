@@ -22,12 +22,13 @@ enum {
 static const char help[] =
 	"Usage: weir query [OPTIONS] 'SQL'\n"
 	"       weir query [OPTIONS] --top KEY[,N] | --timeseries STEP | --last TIME ...\n"
-	"Asks the archive of flow records: table flows; and the running sensor: table live.\n"
+	"Asks the archive of flow records (table flows) and the running sensor (live).\n"
 	"\n"
 	"      --archive DIR        where the archive is  [/var/lib/weir]\n"
-	"      --top KEY[,N]        the N largest: src_addr, dst_addr, src_port, dst_port,\n"
-	"                           proto, conversations, flows, src_mac, dst_mac, vlan_id,\n"
-	"                           in_if, ip_tos, flow_end_reason  [10]\n"
+	"      --top KEY[,N]        the N largest: src_addr, dst_addr, src_port,\n"
+	"                           dst_port, proto, conversations, flows, src_mac,\n"
+	"                           dst_mac, vlan_id, in_if, ip_tos,\n"
+	"                           flow_end_reason  [10]\n"
 	"      --timeseries STEP    sums over time, such as 1m\n"
 	"      --by WHAT            bytes, packets, flows  [bytes]\n"
 	"      --last TIME          flows that began in the last 1h, 7d ...\n"
@@ -44,8 +45,21 @@ static const char help[] =
 	"Functions: ip_in(addr, network) ip_family(addr) ago('1h') ts('2026-11-24T10:00')\n"
 	"time_text(ns) time_bucket(ns, '1m') duration_text(ns) proto_name(proto)\n"
 	"\n"
-	"Exit status: 0 all read, 1 something failed (said on stderr), 2 wrong usage or SQL,\n"
-	"130 interrupted.\n";
+	"Exit status: 0 all read, 1 something failed (said on stderr), 2 wrong usage or\n"
+	"SQL, 130 interrupted.\n";
+
+// The options of the short help.
+static const char *const common[] = {
+	"archive",
+	"top",
+	"timeseries",
+	"by",
+	"last",
+	"from",
+	"where",
+	"format",
+	NULL,
+};
 
 enum option_id {
 	OPT_HELP = 'h',
@@ -76,7 +90,7 @@ static const struct option long_options[] = {
 	{"socket", required_argument, NULL, OPT_SOCKET},
 	{"threads", required_argument, NULL, OPT_THREADS},
 	{"progress", required_argument, NULL, OPT_PROGRESS},
-	{"help", no_argument, NULL, OPT_HELP},
+	{"help", optional_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
 
@@ -242,10 +256,8 @@ int query_options_parse(struct query_options *options, time_ns_t now_ns, int arg
 	};
 	options_begin("query");
 	while ((id = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-		if (id == OPT_HELP) {
-			fputs(help, stdout);
-			return 1;
-		}
+		if (id == OPT_HELP)
+			return options_help(help, common, optarg);
 		if (id == '?' || id == ':')
 			return options_wrong(id, argv);
 		if (parse_option(&parsing, id, optarg) < 0)

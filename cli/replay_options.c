@@ -33,6 +33,24 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 all metered, 1 something failed (said on stderr), 2 wrong usage.\n";
 
+// The options of the short help.
+static const char *const common[] = {
+	"collector",
+	"print",
+	"archive",
+	"ledger",
+	"active-timeout",
+	"idle-timeout",
+	"cache-entries",
+	"workers",
+	"speed",
+	"filter",
+	"deduplicate",
+	"sample",
+	"progress",
+	NULL,
+};
+
 enum option_id {
 	OPT_PRINT = 'p',
 	OPT_ACTIVE = 'a',
@@ -64,7 +82,7 @@ static const struct option long_options[] = {
 	{"sample", required_argument, NULL, OPT_SAMPLE},
 	{"progress", required_argument, NULL, OPT_PROGRESS},
 	ARCHIVE_OPTIONS,
-	{"help", no_argument, NULL, OPT_HELP},
+	{"help", optional_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
 
@@ -158,11 +176,10 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 	send_options_init(&options->send);
 	options_begin("replay");
 	while ((id = getopt_long(argc, argv, ":c:p:a:i:w:f:d:s:h", long_options, NULL)) != -1) {
-		if (id == OPT_HELP || id == OPT_HELP_ARCHIVE) {
-			if (id == OPT_HELP)
-				fputs(help, stdout);
-			else
-				settings_help_archive(stdout);
+		if (id == OPT_HELP)
+			return options_help(help, common, optarg);
+		if (id == OPT_HELP_ARCHIVE) {
+			settings_help_archive(stdout);
 			return 1;
 		}
 		if (id == '?' || id == ':')

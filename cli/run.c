@@ -25,6 +25,7 @@
 #include "sandbox.h"
 #include "sensor.h"
 #include "sinks.h"
+#include "watchdog.h"
 
 #define WATCH_EVERY_NS (1 * NS_PER_S)
 // For what the cache holds at the end; the stop is to be over within 5 s.
@@ -42,6 +43,7 @@ struct session {
 	struct run_http *http;    // or NULL
 	struct lateness lateness;
 	struct report report;
+	struct watchdog watchdog;
 	bool failed;
 };
 
@@ -348,6 +350,7 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 	for (;;) {
 		time_ns_t now_ns = monotonic_ns();
 		time_ns_t left_ns = watched_ns + WATCH_EVERY_NS - now_ns;
+		watchdog_update(&session->watchdog, session->sensor, now_ns);
 		if (left_ns <= 0) {
 			watched_ns = now_ns;
 			log_tick();
@@ -358,6 +361,7 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 			run_http_update(session->http);
 			continue;
 		}
+		left_ns = watchdog_wait_ns(&session->watchdog, left_ns);
 		if (sigtimedwait(signals, NULL, &(struct timespec){.tv_nsec = left_ns}) > 0)
 			return true;
 	}
@@ -376,6 +380,7 @@ static void finish(struct session *session) {
 	struct ledger ledger;
 
 	run_http_set_state(session->http, RUN_STOPS);
+	watchdog_stopping(&session->watchdog);
 	hurry(session);
 	live_server_close(session->live);
 	sensor_stop(session->sensor);
@@ -412,6 +417,13 @@ int command_run(int argc, char **argv) {
 	sigaddset(&signals, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
+	if (watchdog_begin(&session.watchdog) < 0)
+		log_event(
+			LOG_LEVEL_WARNING,
+			"$NOTIFY_SOCKET",
+			"no such socket can be; nobody is told how weir is"
+		);
+
 	// Downstream first: whoever makes records finds someone to take them.
 	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
 		exclude_own_export(&session);
@@ -431,6 +443,7 @@ int command_run(int argc, char **argv) {
 	sinks_close(&session.sinks);
 	packet_filter_free(session.filter);
 	run_options_done(&session.options);
+	watchdog_end(&session.watchdog);
 	log_end();
 	return session.failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,25 @@
 #include "options.h"
 #include "setting_options.h"
 #include "settings.h"
+
+// The options of the short help.
+static const char *const common[] = {
+	"port",
+	"collector",
+	"print",
+	"archive",
+	"active-timeout",
+	"idle-timeout",
+	"cache-entries",
+	"workers",
+	"cores",
+	"filter",
+	"deduplicate",
+	"sample",
+	"report",
+	"user",
+	NULL,
+};
 
 // A core's number; -1 where there is none, or none so high.
 static long core_number(const char **text) {
@@ -356,10 +376,24 @@ int run_options_take(struct run_options *options, const char *config) {
 	return check(options);
 }
 
+// As options_help() returns.
+static int print_help(const char *arg) {
+	char *text = NULL;
+	size_t n_bytes;
+	FILE *out = open_memstream(&text, &n_bytes);
+
+	if (out == NULL)
+		return options_mistake("%s", strerror(errno));
+	settings_help(out);
+	int rc = fclose(out) == 0 ? options_help(text, common, arg) : -ENOMEM;
+	free(text);
+	return rc;
+}
+
 int run_options_parse(struct run_options *options, int argc, char **argv) {
 	static const struct option own[] = {
 		{"config", required_argument, NULL, OPT_CONFIG},
-		{"help", no_argument, NULL, OPT_HELP},
+		{"help", optional_argument, NULL, OPT_HELP},
 		{"help-archive", no_argument, NULL, OPT_HELP_ARCHIVE},
 		{NULL, 0, NULL, 0},
 	};
@@ -374,8 +408,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 			config = optarg;
 			break;
 		case OPT_HELP:
-			settings_help(stdout);
-			return 1;
+			return print_help(optarg);
 		default:
 			settings_help_archive(stdout);
 			return 1;

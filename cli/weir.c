@@ -23,6 +23,7 @@ static const struct {
 	 command_show_config,
 	 "show what applies to weir run, and where it comes from"},
 	{"doctor", command_doctor, "say what a live run needs, and how to get it"},
+	{"version", command_version, "print the version, and what weir was built of"},
 };
 
 static void usage(FILE *out) {
@@ -35,8 +36,10 @@ static void usage(FILE *out) {
 		"Commands:\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].what);
-	fprintf(out, "  %-12s %s\n", "version", "print the version");
-	fprintf(out, "\n'weir COMMAND --help' tells the options of a command.\n");
+	fprintf(out,
+		"\n"
+		"'weir COMMAND --help' tells the options of a command.\n"
+		"Exit status: 0 done, 1 something failed (said on stderr), 2 wrong usage.\n");
 }
 
 int main(int argc, char **argv) {
@@ -52,7 +55,7 @@ int main(int argc, char **argv) {
 		usage(stdout);
 		return EXIT_OK;
 	}
-	if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+	if (strcmp(name, "--version") == 0) {
 		printf("weir " WEIR_VERSION "\n");
 		return EXIT_OK;
 	}

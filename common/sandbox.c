@@ -4,11 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_ether.h>
 #include <linux/sockios.h>
 #include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -29,6 +33,11 @@
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
+
+enum {
+	GIVE_UP_LOOKS = 200, // at other threads, which may be in the midst of something
+	GIVE_UP_LOOK_NS = 5000000,
+};
 
 [[gnu::format(printf, 3, 4)]] static int
 fail(int rc, char error[SANDBOX_ERROR_BYTES], const char *format, ...) {
@@ -106,23 +115,6 @@ static int drop_user(
 	return 0;
 }
 
-// As a user, with the capabilities of the program's file or of whoever started it.
-static int drop_capabilities(uint64_t keep, char error[SANDBOX_ERROR_BYTES]) {
-	capng_clear(CAPNG_SELECT_ALL);
-	if (capng_get_caps_process() < 0)
-		return fail(-EPERM, error, "cannot read the capabilities");
-	uint64_t held = 0;
-	for (unsigned number = 0; number < 64; number++)
-		if (capng_have_capability(CAPNG_PERMITTED, number))
-			held |= UINT64_C(1) << number;
-	choose_capabilities(keep & held);
-	// The bounding set can be changed with CAP_SETPCAP only, and matters to what is executed
-	// only, which the filter does not allow.
-	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_apply(CAPNG_SELECT_AMBIENT) < 0)
-		return fail(-EPERM, error, "cannot give up capabilities");
-	return 0;
-}
-
 static uint64_t effective_capabilities(const char *status_path) {
 	char line[256];
 	uint64_t set = 0;
@@ -137,21 +129,71 @@ static uint64_t effective_capabilities(const char *status_path) {
 	return set;
 }
 
-static void look_at_threads(struct sandbox_state *state) {
+// Of the other threads those that have capabilities. Each is sent the signal, where it is none of
+// 0.
+static unsigned threads_with_capabilities(int signal_number) {
+	unsigned n = 0;
 	char path[300];
 	DIR *threads = opendir("/proc/self/task");
 
-	state->capabilities = effective_capabilities("/proc/thread-self/status");
 	if (threads == NULL)
-		return;
+		return 0;
 	for (const struct dirent *item; (item = readdir(threads)) != NULL;) {
-		if (item->d_name[0] == '.' || strtol(item->d_name, NULL, 10) == gettid())
+		pid_t id = (pid_t)strtol(item->d_name, NULL, 10);
+		if (id <= 0 || id == gettid())
 			continue;
 		snprintf(path, sizeof(path), "/proc/self/task/%s/status", item->d_name);
-		if (effective_capabilities(path) != 0)
-			state->n_threads_with_capabilities++;
+		if (effective_capabilities(path) == 0)
+			continue;
+		n++;
+		if (signal_number != 0)
+			(void)tgkill(getpid(), id, signal_number);
 	}
 	closedir(threads);
+	return n;
+}
+
+static void on_give_up(int signal_number) {
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+	int saved = errno;
+
+	(void)signal_number;
+	// With the permitted ones the ambient ones go.
+	syscall(SYS_capset, &header, none);
+	errno = saved;
+}
+
+// Capabilities are a thread's, and given up by itself alone: a signal asks each other thread to, as
+// libpsx does it. One that does not answer in time keeps them, and is counted.
+static void drop_threads(void) {
+	const struct sigaction give_up = {.sa_handler = on_give_up, .sa_flags = SA_RESTART};
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	int number = SIGRTMAX - 1;
+
+	sigaction(number, &give_up, NULL);
+	for (int i = 0; i < GIVE_UP_LOOKS && threads_with_capabilities(number) > 0; i++)
+		nanosleep(&(struct timespec){.tv_nsec = GIVE_UP_LOOK_NS}, NULL);
+	// The filter would take a late answer for an attack.
+	sigaction(number, &ignore, NULL);
+}
+
+// As a user, with the capabilities of the program's file or of whoever started it.
+static int drop_capabilities(uint64_t keep, char error[SANDBOX_ERROR_BYTES]) {
+	capng_clear(CAPNG_SELECT_ALL);
+	if (capng_get_caps_process() < 0)
+		return fail(-EPERM, error, "cannot read the capabilities");
+	uint64_t held = 0;
+	for (unsigned number = 0; number < 64; number++)
+		if (capng_have_capability(CAPNG_PERMITTED, number))
+			held |= UINT64_C(1) << number;
+	choose_capabilities(keep & held);
+	drop_threads();
+	// The bounding set can be changed with CAP_SETPCAP only, and matters to what is executed
+	// only, which the filter does not allow.
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0 || capng_apply(CAPNG_SELECT_AMBIENT) < 0)
+		return fail(-EPERM, error, "cannot give up capabilities");
+	return 0;
 }
 
 // The system calls.
@@ -506,6 +548,7 @@ int sandbox_enter(
 		if (SANITIZED)
 			prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	}
-	look_at_threads(state);
+	state->capabilities = effective_capabilities("/proc/thread-self/status");
+	state->n_threads_with_capabilities = threads_with_capabilities(0);
 	return install_filter(config, error);
 }

@@ -6,8 +6,9 @@
 // whoever finds a way into the parser finds a process that can open, run and change nothing.
 //
 // Threads: call it from the thread that will close the ports, when all threads are started. The
-// user and the filter are every thread's; the capabilities kept are the caller's alone.
-// There is no way back.
+// user and the filter are every thread's; the capabilities kept are the caller's alone. A wait that
+// a thread is in may end early, once (SIGRTMAX - 1 asks it to give up its own). There is no way
+// back.
 
 #pragma once
 
@@ -34,9 +35,8 @@ struct sandbox_config {
 struct sandbox_state {
 	char user[64];         // "": it stayed as it was
 	uint64_t capabilities; // what the caller has now
-	// Other threads that hold capabilities. 0 after a start as root. A program with file
-	// capabilities (setcap) gave them to each thread that it started, and a thread's can be
-	// taken by itself alone; the filter leaves it little to use them for.
+	// Other threads that hold capabilities: 0, but for threads that block signals, of a program
+	// that was started by a user with capabilities (setcap, or a service manager).
 	unsigned n_threads_with_capabilities;
 };
 

@@ -137,6 +137,13 @@ void poller_read(const struct poller *poller, struct poller_counts *counts) {
 	} while (!seqlock_same(&poller->seq, seq));
 }
 
+uint32_t poller_beats(const struct poller *poller) {
+	// Relaxed: nothing else is to be seen with it. Counts are shown every SHOW_EVERY_NS and
+	// before each rest, and not while a worker takes no bursts: it is told the time every
+	// TELL_EVERY_NS, so that its ring is soon full.
+	return __atomic_load_n(&poller->seq, __ATOMIC_RELAXED);
+}
+
 // A burst for worker `i`. While the worker is behind we wait, and the port's ring fills: what
 // is lost then is lost, and counted, there.
 static struct worker_burst *reserve(struct poller *poller, unsigned i, enum worker_task task) {

@@ -64,5 +64,9 @@ void poller_free(struct poller *poller);
 // the workers. If it was never started the workers are ended here.
 void poller_join(struct poller *poller);
 
+// A number that has changed once the thread has been round its loop again, within some ms; 0 before
+// the first time. Of several workers none can hang for long without the thread that waits for it.
+uint32_t poller_beats(const struct poller *poller);
+
 // The counts as they were some ms ago, all of the same moment; after poller_join() the last.
 void poller_read(const struct poller *poller, struct poller_counts *counts);

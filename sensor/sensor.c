@@ -326,6 +326,12 @@ unsigned sensor_watch(struct sensor *sensor) {
 	return n_left;
 }
 
+unsigned sensor_beats(const struct sensor *sensor, uint32_t *beats) {
+	for (unsigned i = 0; i < sensor->n_pollers; i++)
+		beats[i] = poller_beats(sensor->pollers[i]);
+	return sensor->n_pollers;
+}
+
 void sensor_stop(struct sensor *sensor) {
 	for (unsigned i = 0; i < sensor->n_ports && sensor->started; i++)
 		port_stop(sensor->ports[i].port);

@@ -82,6 +82,10 @@ void sensor_exclude(struct sensor *sensor, const struct own_export *own);
 // about once a second.
 unsigned sensor_watch(struct sensor *sensor);
 
+// Of each thread that reads ports, a number that changes while it goes on; 0 before its first
+// round. Fills in SENSOR_MAX_WORKERS at most; returns how many.
+unsigned sensor_beats(const struct sensor *sensor, uint32_t *beats);
+
 // Stops reception, reads what was received, flushes the caches and ends the record rings. The
 // exporter must be running.
 void sensor_stop(struct sensor *sensor);

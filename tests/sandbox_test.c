@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/securebits.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -157,6 +158,32 @@ static void capabilities_that_a_driver_needs_stay_with_the_caller(void **state) 
 	(void)state;
 	need_root();
 	succeeds(asked_for_capabilities_stay_child);
+}
+
+// As a service manager starts weir: a user, and every thread with capabilities.
+static void user_with_capabilities_child(void) {
+	const struct sandbox_config config = {.capabilities = 1 << 12, .read_files = true};
+	struct sandbox_state state;
+	pthread_t threads[3];
+
+	MUST(prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == 0);
+	MUST(setresuid(65534, 65534, 65534) == 0);
+	for (int i = 0; i < 3; i++)
+		MUST(pthread_create(&threads[i], NULL, sleep_long, NULL) == 0);
+	MUST(!all_threads_have("CapEff:", "0000000000000000"));
+	enter(&config, &state);
+	MUST(state.user[0] == '\0' && state.capabilities == 1 << 12);
+	MUST(state.n_threads_with_capabilities == 0);
+	// Of the caller too, what it did not ask for.
+	MUST(!all_threads_have("CapEff:", "0000000000000000"));
+	MUST(all_threads_have("CapEff:", "000000000000"));
+	MUST(all_threads_have("CapAmb:", "0000000000000000"));
+}
+
+static void a_user_leaves_capabilities_to_no_other_thread(void **state) {
+	(void)state;
+	need_root();
+	succeeds(user_with_capabilities_child);
 }
 
 static void unknown_user_child(void) {
@@ -546,6 +573,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(root_is_gone_from_every_thread),
 		cmocka_unit_test(capabilities_that_a_driver_needs_stay_with_the_caller),
+		cmocka_unit_test(a_user_leaves_capabilities_to_no_other_thread),
 		cmocka_unit_test(no_such_user_and_root_are_refused),
 		cmocka_unit_test(a_start_without_root_is_filtered_too),
 		cmocka_unit_test(nothing_is_opened_made_or_run_any_more),

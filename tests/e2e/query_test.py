@@ -276,7 +276,7 @@ def test_a_reader_that_goes_away_is_an_error():
 
 
 def test_help_names_every_option_of_the_manual():
-    text = run("--help").stdout
+    text = run("--help=all").stdout
     manual = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/weir-query.1")
     with open(manual, encoding="utf-8") as file:
         named = [

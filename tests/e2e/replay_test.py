@@ -315,8 +315,9 @@ def test_an_interrupt_ends_a_wait_for_standard_input():
 
 
 def test_help_fits_a_screen():
-    for arguments in (("replay", "--help"), ("--help",), ("replay", "-h"),
-                      ("replay", "--help-archive")):
+    for arguments in (("--help",), ("replay", "-h"), ("replay", "--help-archive"),
+                      *((name, "--help") for name in ("run", "replay", "query", "export", "archive",
+                                                      "decode", "doctor", "version"))):
         done = subprocess.run([tap.WEIR, *arguments], capture_output=True, check=True, timeout=20)
         lines = done.stdout.decode().splitlines()
         assert 0 < len(lines) <= 24 and max(map(len, lines)) <= 80, (arguments, len(lines))
