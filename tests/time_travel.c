@@ -27,12 +27,12 @@ enum {
 // The pace is no whole number of seconds, so that the milliseconds come by in all combinations.
 #define BEGIN_MS INT64_C(1790000000123)
 #define DAYS INT64_C(120)
-#define STEP_MS INT64_C(597137)
+#define STEP_MS INT64_C(1197137)
 #define FLUSH_MS 1000
 #define TEMPLATES_MS (60 * 60 * 1000)
 
 struct travel {
-	FILE *truth;
+	FILE *v9, *ipfix, *truth;
 	int64_t now_ms;
 	unsigned n; // records
 };
@@ -93,39 +93,21 @@ static void put_datagram(FILE *file, int64_t now_ms, const uint8_t *octets, size
 	put(file, octets, n);
 }
 
-// An encoder, and where its datagrams go.
-struct way {
-	struct travel *travel;
-	FILE *file;
-	struct encoder *encoder;
-};
-
-static void take(const struct export_run *run, void *arg) {
-	const struct way *way = arg;
-
+static void take(FILE *file, int64_t now_ms, const struct export_run *run) {
 	for (unsigned i = 0; i < run->n_datagrams; i++) {
 		struct export_run one = export_run_part(run, i, 1);
-		put_datagram(way->file, way->travel->now_ms, one.octets, export_run_bytes(&one));
+		put_datagram(file, now_ms, one.octets, export_run_bytes(&one));
 	}
 }
 
-static void begin(struct way *way, struct travel *travel, const char *dir, bool ipfix) {
-	const struct encoder_config config = {
-		.protocol = ipfix ? ENCODER_IPFIX : ENCODER_NETFLOW9,
-		.source_id = 1,
-		.datagram_bytes = DATAGRAM_BYTES,
-		.template_interval_ms = TEMPLATES_MS,
-		.template_packets = 4800,
-		.sampling_interval = 1,
-	};
+static void take_v9(const struct export_run *run, void *arg) {
+	const struct travel *travel = arg;
+	take(travel->v9, travel->now_ms, run);
+}
 
-	*way = (struct way){
-		.travel = travel,
-		.file = open_capture(dir, ipfix ? "ipfix.pcap" : "v9.pcap"),
-		.encoder = encoder_new(&config, take, way),
-	};
-	if (way->encoder == NULL)
-		fail("encoder");
+static void take_ipfix(const struct export_run *run, void *arg) {
+	const struct travel *travel = arg;
+	take(travel->ipfix, travel->now_ms, run);
 }
 
 // Record `travel->n`. Some ended a while ago, some began weeks apart from the epoch's edge, none
@@ -167,31 +149,50 @@ static void close_file(FILE *file) {
 		fail("writing");
 }
 
+static struct encoder *
+make_encoder(enum encoder_protocol protocol, export_send_fn send, struct travel *travel) {
+	const struct encoder_config config = {
+		.protocol = protocol,
+		.source_id = 1,
+		.datagram_bytes = DATAGRAM_BYTES,
+		.template_interval_ms = TEMPLATES_MS,
+		.template_packets = 4800,
+		.sampling_interval = 1,
+	};
+	struct encoder *encoder = encoder_new(&config, send, travel);
+	if (encoder == NULL)
+		fail("encoder");
+	return encoder;
+}
+
 int main(int argc, char **argv) {
 	if (argc != 2) {
 		fprintf(stderr, "usage: time_travel DIR\n");
 		return 2;
 	}
-	struct travel travel = {.truth = open_in(argv[1], "truth.json")};
-	struct way ways[2];
+	struct travel travel = {
+		.v9 = open_capture(argv[1], "v9.pcap"),
+		.ipfix = open_capture(argv[1], "ipfix.pcap"),
+		.truth = open_in(argv[1], "truth.json"),
+	};
+	struct encoder *v9 = make_encoder(ENCODER_NETFLOW9, take_v9, &travel);
+	struct encoder *ipfix = make_encoder(ENCODER_IPFIX, take_ipfix, &travel);
 
-	for (unsigned i = 0; i < 2; i++)
-		begin(&ways[i], &travel, argv[1], i == 1);
 	for (int64_t ms = 0; ms <= DAYS * 24 * 60 * 60 * 1000; ms += STEP_MS) {
 		travel.now_ms = BEGIN_MS + ms;
 		const struct flow_record records[] = {next_record(&travel), next_record(&travel)};
-		for (unsigned i = 0; i < 2; i++)
-			encoder_add(ways[i].encoder, records, 2, travel.now_ms);
+		encoder_add(v9, records, 2, travel.now_ms);
+		encoder_add(ipfix, records, 2, travel.now_ms);
 		travel.now_ms += FLUSH_MS;
-		for (unsigned i = 0; i < 2; i++)
-			encoder_flush(ways[i].encoder, travel.now_ms);
+		encoder_flush(v9, travel.now_ms);
+		encoder_flush(ipfix, travel.now_ms);
 	}
 	fprintf(travel.truth, "]\n");
 
-	for (unsigned i = 0; i < 2; i++) {
-		encoder_free(ways[i].encoder);
-		close_file(ways[i].file);
-	}
+	encoder_free(v9);
+	encoder_free(ipfix);
+	close_file(travel.v9);
+	close_file(travel.ipfix);
 	close_file(travel.truth);
 	return 0;
 }

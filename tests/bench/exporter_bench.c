@@ -179,6 +179,7 @@ open_destination(const struct bench *bench, const struct encoder_config *encoder
 	struct destination *destination = destination_open(
 		&(struct destination_config){
 			.collector = {.destination = bench->destination, .encoder = *encoder},
+			.queue_records = 65536, // as live
 		},
 		error
 	);

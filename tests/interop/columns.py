@@ -5,7 +5,7 @@ everything else: the collector must say exactly what is expected here."""
 import tempfile
 
 import readers
-from records import FIELDS, IPFIX, V9, File, is_icmp
+from records import FIELDS, IPFIX, V9, File, Tcp, is_icmp
 
 EQUAL, SECONDS, SCALED, UNKNOWN = "equal", "whole seconds", "scaled", "not known"
 
@@ -92,9 +92,12 @@ def check_tshark(log, _):
     assert log == [""], log[0][:2000]
 
 
-def of_files(cases, _log, _feeds):
-    with tempfile.TemporaryDirectory(prefix="weir-ipfix-") as folder:
-        return readers.ipfixdump(File.feed(cases, folder))
+def of_files(wire):
+    def read(cases, _log, _feeds):
+        with tempfile.TemporaryDirectory(prefix="weir-ipfix-") as folder:
+            return readers.ipfixdump(wire.feed(cases, folder))
+
+    return read
 
 
 def columns_of(wire, nfdump, nfacctd, sequence_errors):
@@ -116,6 +119,7 @@ COLUMNS = [
     *columns_of(IPFIX, {"dst_port": Known(EQUAL, overlaid_port, "ICMP has type and code in its place; 0 "
                                           "if the protocol is none of TCP, UDP and ICMP, where "
                                           "element 32 is taken for it")}, {}, lambda facts: facts["after_options"]),
-    Column("libfixbuf-tools", File, of_files, name="ipfixDump"),
+    Column("libfixbuf-tools", File, of_files(File), name="ipfixDump"),
+    Column("libfixbuf-tools", Tcp, of_files(Tcp), name="ipfixDump"),
 ]
 NODE = Column("node-netflowv9", V9, lambda cases, log, feeds: readers.node(feeds(V9)[0]))

@@ -72,7 +72,7 @@ def after_options(datagrams):
     for datagram in datagrams:
         message = Message(datagram)
         n += had_options.get(message.source_id, 0)
-        had_options[message.source_id] = len(message.options)
+        had_options[message.source_id] = bool(message.options)
     return n
 
 

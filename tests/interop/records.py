@@ -1,9 +1,11 @@
 """What is compared: the fields of a flow record, as weir prints them, under one name for all
 collectors, and the captures that are replayed."""
 
+import concurrent.futures
 import ipaddress
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -139,6 +141,39 @@ class File:
                             f"--source-id={case.source_id}", "--ledger=none"],
                            stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
         return paths
+
+
+class Tcp:
+    """A session of IPFIX over TCP: its octets, one behind the other, are such a file."""
+
+    name = "IPFIX over TCP"
+
+    @staticmethod
+    def feed(cases, folder):
+        paths = []
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(20)
+            destination = "ipfix+tcp://127.0.0.1:%d" % server.getsockname()[1]
+            for case in cases:
+                if not case.truth():
+                    continue  # no record, and perhaps no session
+                paths.append(os.path.join(folder, f"{case.source_id}.ipfix"))
+                with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                    session = pool.submit(Tcp.read, server)
+                    replay("--collector", destination, *case.arguments)
+                with open(paths[-1], "wb") as file:
+                    file.write(session.result())
+        return paths
+
+    @staticmethod
+    def read(server):
+        octets = bytearray()
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(20)
+            while some := connection.recv(65536):
+                octets += some
+        return octets
 
 
 V9 = Udp("v9", "netflow9://")
