@@ -114,6 +114,7 @@ static bool start(struct session *session) {
 		.n_flows = options->n_flows,
 		.active_timeout_ns = options->active_timeout_ns,
 		.idle_timeout_ns = options->idle_timeout_ns,
+		.mpls_labels = send_options_mpls(&options->send),
 		.speed = options->speed,
 		.secret = secret,
 		.on_progress = progress ? on_progress : NULL,

@@ -143,6 +143,7 @@ static bool make_sensor(struct session *session) {
 		.n_flows = options->n_flows,
 		.active_timeout_ns = options->active_timeout_ns,
 		.idle_timeout_ns = options->idle_timeout_ns,
+		.mpls_labels = send_options_mpls(&options->send),
 		.selection =
 			{
 				.duplicate_window_ns = options->copies.window_ns,

@@ -23,7 +23,9 @@ void send_options_init(struct send_options *options) {
 		.template_interval_ns = 30 * NS_PER_S,
 		.source_id = 1,
 		.rate = {DEFAULT_DATAGRAMS_PER_S, PACER_DATAGRAMS},
+		.fields = "standard",
 	};
+	field_profile_standard(&options->profile);
 }
 
 // Whether `text` ends with `unit`, which is cut off.
@@ -58,6 +60,25 @@ static int rate(const char *arg, struct pacer_rate *rate) {
 		"20000datagrams, up to 10^12 of them, or 0 for no limit",
 		arg
 	);
+}
+
+// Either option may come first.
+static int make_profile(struct send_options *options) {
+	char error[FIELD_PROFILE_ERROR_BYTES];
+
+	if (field_profile_parse(&options->profile, options->fields, options->timestamps, error) < 0)
+		return options_mistake("--fields %s: %s", options->fields, error);
+	return 0;
+}
+
+static int take_fields(struct send_options *options, int id, const char *arg) {
+	if (id == OPT_FIELDS)
+		options->fields = arg;
+	else if (field_timestamps_parse(&options->timestamps, arg) < 0)
+		return options_mistake(
+			"--timestamps %s: not known; use uptime, absolute or both", arg
+		);
+	return make_profile(options);
 }
 
 int send_options_take(struct send_options *options, int id, const char *arg) {
@@ -103,6 +124,9 @@ int send_options_take(struct send_options *options, int id, const char *arg) {
 	case OPT_TLS_NAME:
 		options->tls.server_name = arg;
 		return 0;
+	case OPT_FIELDS:
+	case OPT_TIMESTAMPS:
+		return take_fields(options, id, arg);
 	case OPT_DATAGRAM_SIZE:
 		rc = options_whole(
 			"datagram-size",
@@ -124,6 +148,16 @@ int send_options_take(struct send_options *options, int id, const char *arg) {
 	}
 }
 
+bool send_options_mpls(const struct send_options *options) {
+	enum { TOP_LABEL_STACK_SECTION = 70 };
+	const struct field_layout *layout = &options->profile.layouts[FIELDS_IPFIX][0];
+
+	for (unsigned i = 0; i < layout->n_fields; i++)
+		if (layout->fields[i].id == TOP_LABEL_STACK_SECTION)
+			return true;
+	return false;
+}
+
 struct encoder_config
 send_options_encoder(const struct send_options *options, uint32_t interval, uint8_t algorithm) {
 	return (struct encoder_config){
@@ -133,5 +167,6 @@ send_options_encoder(const struct send_options *options, uint32_t interval, uint
 		.template_packets = TEMPLATE_PACKETS,
 		.sampling_interval = interval,
 		.sampling_algorithm = algorithm,
+		.profile = &options->profile,
 	};
 }

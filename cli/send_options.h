@@ -6,6 +6,7 @@
 #pragma once
 
 #include "clock.h"
+#include "field_profile.h"
 #include "sinks.h"
 
 struct send_options {
@@ -16,7 +17,10 @@ struct send_options {
 	struct collector_tls tls;
 	struct pacer_rate rate;
 	enum distribution distribution;
-	uint16_t datagram_bytes; // 0 = the collector's default
+	const char *fields; // as field_profile_parse() takes them
+	enum field_timestamps timestamps;
+	struct field_profile profile; // of both
+	uint16_t datagram_bytes;      // 0 = the collector's default
 	enum ledger_format ledger;
 };
 
@@ -30,6 +34,8 @@ enum send_option_id {
 	OPT_TLS_CERT,
 	OPT_TLS_KEY,
 	OPT_TLS_NAME,
+	OPT_FIELDS,
+	OPT_TIMESTAMPS,
 	OPT_DATAGRAM_SIZE,
 	OPT_TEMPLATE_INTERVAL,
 	OPT_SOURCE_ID,
@@ -46,6 +52,8 @@ enum send_option_id {
 	{"tls-cert", required_argument, NULL, OPT_TLS_CERT}, \
 	{"tls-key", required_argument, NULL, OPT_TLS_KEY}, \
 	{"tls-name", required_argument, NULL, OPT_TLS_NAME}, \
+	{"fields", required_argument, NULL, OPT_FIELDS}, \
+	{"timestamps", required_argument, NULL, OPT_TIMESTAMPS}, \
 	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE}, \
 	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL}, \
 	{"source-id", required_argument, NULL, OPT_SOURCE_ID}
@@ -55,8 +63,9 @@ enum send_option_id {
 #define SEND_OPTIONS_HELP                                                                          \
 	"      --rate N                records/s, or NMbit, Ndatagrams  [20000datagrams]\n"        \
 	"      --distribute HOW        mirror: all to each collector, balance  [mirror]\n"         \
-	"      --datagram-size, --template-interval, --source-id, --tls-ca, --tls-cert,\n"         \
-	"      --tls-key, --tls-name   how it is sent: the manual tells\n"
+	"      --fields LIST           minimal, standard+qinq, standard,-mac ...  [standard]\n"    \
+	"      --timestamps, --datagram-size, --template-interval, --source-id, --tls-ca,\n"       \
+	"      --tls-cert, --tls-key, --tls-name   how it is sent: the manual tells\n"
 
 // What applies where nothing is said.
 void send_options_init(struct send_options *options);
@@ -65,6 +74,10 @@ void send_options_init(struct send_options *options);
 // -ENOENT for an id that is none of these.
 int send_options_take(struct send_options *options, int id, const char *arg);
 
-// The encoders' settings, for packets sampled one in `interval` by `algorithm`.
+// Whether the collectors are told MPLS labels.
+bool send_options_mpls(const struct send_options *options);
+
+// The encoders' settings, which point into the options, for packets sampled one in `interval` by
+// `algorithm`.
 struct encoder_config
 send_options_encoder(const struct send_options *options, uint32_t interval, uint8_t algorithm);

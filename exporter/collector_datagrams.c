@@ -24,6 +24,10 @@ enum {
 // A failure that lasts so long is worth another look at the name, and another socket.
 #define REOPEN_EVERY_NS (30 * NS_PER_S)
 
+// While there are refusals, and some seconds after. One refusal says nothing of what follows it:
+// Linux answers so about once a second, whatever it is sent in between.
+#define RENEW_EVERY_NS (500 * NS_PER_MS)
+
 // Datagrams to the kernel in one call, all or none: several only with segmentation. Returns 0
 // or a negative errno.
 static int hand_over(struct collector *collector, const struct export_run *run) {
@@ -104,7 +108,8 @@ static void count_loss(struct collector *collector, int error, unsigned n_record
 static void count_refusal(struct collector *collector) {
 	collector_count(&collector->counters.refusals, 1);
 	encoder_renew_templates(collector->encoder);
-	trouble_seen(&collector->troubles, TROUBLE_REFUSED, collector_now(), 0, NULL);
+	collector->renewed_ns = collector_now();
+	trouble_seen(&collector->troubles, TROUBLE_REFUSED, collector->renewed_ns, 0, NULL);
 }
 
 void collector_look_for_refusal(struct collector *collector) {
@@ -156,6 +161,15 @@ static void reopen(struct collector *collector, time_ns_t now_ns) {
 		trouble_over(&collector->troubles, TROUBLE_NAME, now_ns);
 }
 
+// Whoever listens there next may have begun after the last templates went nowhere.
+static void renew_again(struct collector *collector, time_ns_t now_ns) {
+	if (!collector->troubles.kinds[TROUBLE_REFUSED].on
+	    || now_ns - collector->renewed_ns < RENEW_EVERY_NS)
+		return;
+	collector->renewed_ns = now_ns;
+	encoder_renew_templates(collector->encoder);
+}
+
 void collector_datagrams(struct collector *collector, const struct export_run *run) {
 	struct collector_counters *counters = &collector->counters;
 
@@ -183,6 +197,7 @@ void collector_datagrams(struct collector *collector, const struct export_run *r
 	if (collector->troubles.n_on > 0) {
 		time_ns_t now_ns = collector_now();
 		trouble_tick(&collector->troubles, now_ns);
+		renew_again(collector, now_ns);
 		reopen(collector, now_ns);
 	}
 }

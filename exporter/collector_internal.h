@@ -51,6 +51,7 @@ struct collector {
 	int family;
 	bool segments; // the kernel cuts a run into its datagrams (UDP_SEGMENT)
 	time_ns_t reopened_ns;
+	time_ns_t renewed_ns; // when templates followed a refusal
 	struct pacer pacer;
 	bool hurries;
 	// Set by any thread. Relaxed: they may be seen late.

@@ -411,6 +411,28 @@ static void templates_follow_a_refusal_before_anything_else_is_begun(void **stat
 	collector_close(collector);
 }
 
+// The collector may have begun to listen after the templates that followed the refusal, and no
+// further refusal will tell of that.
+static void templates_come_again_for_a_while_after_a_refusal(void **state) {
+	(void)state;
+	struct collector *collector = open_past_templates((struct collector_config){0});
+
+	kernel.errors[0] = ECONNREFUSED;
+	add(collector, 1, 0);
+	collector_flush(collector, NOW_MS);
+	unsigned long before = kernel.decoder.n_with_templates;
+	for (unsigned round = 1; round <= 2; round++) {
+		usleep(550000);
+		add(collector, 1, 0);
+		collector_flush(collector, NOW_MS); // says that time has gone by
+		add(collector, 1, 0);
+		collector_flush(collector, NOW_MS);
+		assert_true(kernel.decoder.n_with_templates >= before + round);
+	}
+	assert_int_equal(checked_stats(collector).refusals, 1);
+	collector_close(collector);
+}
+
 static void refused_twice_is_lost(void **state) {
 	(void)state;
 	struct collector *collector = open_past_templates((struct collector_config){0});
@@ -485,6 +507,7 @@ int main(void) {
 		TEST(a_socket_that_stays_full_loses_the_run_in_the_end),
 		TEST(a_refusal_between_bursts_loses_nothing_and_brings_templates),
 		TEST(templates_follow_a_refusal_before_anything_else_is_begun),
+		TEST(templates_come_again_for_a_while_after_a_refusal),
 		TEST(refused_twice_is_lost),
 		TEST(linux_cuts_a_run_into_its_datagrams),
 	};
