@@ -412,6 +412,30 @@ const struct setting settings[] = {
 		.text = "The name that a collector's certificate has to have.",
 	},
 	{
+		.key = "export.fields",
+		.option = "fields",
+		.id = OPT_FIELDS,
+		.argument = "LIST",
+		.allowed = "minimal, standard, standard+qinq, standard+mpls, one of these with "
+			   "changes such as standard,-mac,+245, or a list of names or ids",
+		.standard = "standard",
+		.help = "minimal, standard+qinq, standard,-mac ...",
+		.text = "The fields of the records: a profile, a profile with changes, or a list. "
+			"docs/netflow.md says what is in them.",
+	},
+	{
+		.key = "export.timestamps",
+		.option = "timestamps",
+		.id = OPT_TIMESTAMPS,
+		.argument = "HOW",
+		.type = SETTING_CHOICE,
+		.allowed = "uptime, absolute or both",
+		.standard = "uptime",
+		.help = "NetFlow v9: uptime, absolute, both",
+		.text = "How NetFlow v9 tells times: as milliseconds of uptime, as absolute ones, "
+			"or both.",
+	},
+	{
 		.key = "export.datagram_size",
 		.option = "datagram-size",
 		.id = OPT_DATAGRAM_SIZE,
