@@ -416,24 +416,24 @@ const struct setting settings[] = {
 		.option = "fields",
 		.id = OPT_FIELDS,
 		.argument = "LIST",
-		.allowed = "minimal, standard, standard+qinq, standard+mpls, one of these with "
-			   "changes such as standard,-mac,+245, or a list of names or ids",
+		.allowed = "standard, standard+qinq, standard+mpls, minimal, one of these changed, "
+			   "such as standard,-mac,+245, or a list of names or ids of elements",
 		.standard = "standard",
 		.help = "minimal, standard+qinq, standard,-mac ...",
-		.text = "The fields of the records: a profile, a profile with changes, or a list. "
-			"docs/netflow.md says what is in them.",
+		.text = "What collectors are told of each flow. Some know no more than the "
+			"standard, and drop all for one element more.",
 	},
 	{
 		.key = "export.timestamps",
 		.option = "timestamps",
 		.id = OPT_TIMESTAMPS,
-		.argument = "HOW",
+		.argument = "WHICH",
 		.type = SETTING_CHOICE,
 		.allowed = "uptime, absolute or both",
 		.standard = "uptime",
-		.help = "NetFlow v9: uptime, absolute, both",
-		.text = "How NetFlow v9 tells times: as milliseconds of uptime, as absolute ones, "
-			"or both.",
+		.help = "times of NetFlow v9: uptime, absolute, both",
+		.text = "How NetFlow v9 tells times: by uptime, which every collector reads, as "
+			"absolute ones, or both.",
 	},
 	{
 		.key = "export.datagram_size",
