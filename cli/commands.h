@@ -18,3 +18,4 @@ int command_query(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_show_config(int argc, char **argv);
+int command_top(int argc, char **argv);

@@ -1,6 +1,7 @@
 #include "live_client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,9 @@ static int connect_to(const char *path, char *error) {
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	// Of connect() too, where others wait already.
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0) {
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 		return fd;
@@ -65,6 +69,35 @@ static int connect_to(const char *path, char *error) {
 	return rc;
 }
 
+static int ask(int fd, const char *request) {
+	size_t n = strlen(request);
+	return send(fd, request, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -EPIPE;
+}
+
+static int read_header(int fd, struct live_header *header) {
+	int rc = read_whole(fd, header, sizeof(*header));
+	if (rc < 0)
+		return rc;
+	if (header->magic != LIVE_MAGIC || header->record_bytes != sizeof(struct flow_record))
+		return -EPROTO;
+	return 0;
+}
+
+// Says what went wrong, if anything did. Returns `rc`.
+static int told(int rc, const char *path, char *error) {
+	const char *cause = rc < 0 ? strerror(-rc) : "";
+
+	if (rc == -EPROTO)
+		cause = "another version of weir runs there";
+	else if (rc == -EPIPE)
+		cause = "the sensor ended, or gave up this client";
+	else if (rc == -EAGAIN)
+		cause = "the sensor does not answer";
+	if (rc < 0)
+		snprintf(error, LIVE_SOCKET_ERROR_BYTES, "%s: %s", path, cause);
+	return rc;
+}
+
 // Room for `n` more.
 static int grow(struct live_flows *flows, size_t *room, size_t n) {
 	if (flows->n + n <= *room)
@@ -83,11 +116,9 @@ static int receive(int fd, struct live_flows *flows) {
 	size_t room = 0;
 	uint32_t n;
 
-	int rc = read_whole(fd, &header, sizeof(header));
+	int rc = read_header(fd, &header);
 	if (rc < 0)
 		return rc;
-	if (header.magic != LIVE_MAGIC || header.record_bytes != sizeof(struct flow_record))
-		return -EPROTO;
 	flows->sampling_rate = header.sampling_rate;
 	for (;;) {
 		rc = read_whole(fd, &n, sizeof(n));
@@ -109,20 +140,110 @@ int live_client_flows(const char *path, struct live_flows *flows, char *error) {
 	int fd = connect_to(path, error);
 	if (fd < 0)
 		return fd;
-	int rc = send(fd, "flows\n", 6, MSG_NOSIGNAL) == 6 ? 0 : -EPIPE;
+	int rc = ask(fd, "flows\n");
 	if (rc == 0)
 		rc = receive(fd, flows);
 	close(fd);
 	if (rc < 0) {
-		snprintf(
-			error,
-			LIVE_SOCKET_ERROR_BYTES,
-			"%s: %s",
-			path,
-			rc == -EPROTO ? "another version of weir runs there" : strerror(-rc)
-		);
 		free(flows->records);
 		*flows = (struct live_flows){0};
 	}
+	return told(rc, path, error);
+}
+
+static int receive_active(
+	int fd,
+	void (*begin)(const struct live_header *header, void *arg),
+	void (*add)(const struct flow_record *records, size_t n, void *arg),
+	void *arg
+) {
+	struct flow_record records[LIVE_PART_RECORDS];
+	struct live_header header;
+	uint32_t n;
+
+	int rc = read_header(fd, &header);
+	if (rc < 0)
+		return rc;
+	begin(&header, arg);
+	for (;;) {
+		rc = read_whole(fd, &n, sizeof(n));
+		if (rc < 0 || n == 0)
+			return rc;
+		if (n > LIVE_PART_RECORDS)
+			return -EPROTO;
+		rc = read_whole(fd, records, n * sizeof(records[0]));
+		if (rc < 0)
+			return rc;
+		add(records, n, arg);
+	}
+}
+
+int live_client_active(
+	const char *path,
+	const struct live_request *request,
+	void (*begin)(const struct live_header *header, void *arg),
+	void (*add)(const struct flow_record *records, size_t n, void *arg),
+	void *arg,
+	char *error
+) {
+	char line[LIVE_REQUEST_BYTES];
+
+	int fd = connect_to(path, error);
+	if (fd < 0)
+		return fd;
+	snprintf(
+		line,
+		sizeof(line),
+		"active %" PRIu64 " %" PRIu32 " %" PRIu32 "\n",
+		request->since_ticks,
+		request->first,
+		request->count
+	);
+	int rc = ask(fd, line);
+	if (rc == 0)
+		rc = receive_active(fd, begin, add, arg);
+	close(fd);
+	return told(rc, path, error);
+}
+
+// All that comes until the sensor closes, and a NUL. Returns how much, or a negative errno.
+static ssize_t read_text(int fd, char *text) {
+	size_t n = 0;
+
+	while (n < LIVE_STATUS_MOST_BYTES) {
+		ssize_t got = recv(fd, text + n, LIVE_STATUS_MOST_BYTES - n, 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		n += (size_t)got;
+	}
+	return n == 0 ? -EPIPE : (ssize_t)n;
+}
+
+int live_client_status(const char *path, struct live_status *status, char *error) {
+	char wrong[LIVE_STATUS_ERROR_BYTES];
+	char *text = malloc(LIVE_STATUS_MOST_BYTES);
+
+	if (text == NULL)
+		return told(-ENOMEM, path, error);
+	int fd = connect_to(path, error);
+	if (fd < 0) {
+		free(text);
+		return fd;
+	}
+	ssize_t n = ask(fd, "status\n");
+	if (n == 0)
+		n = read_text(fd, text);
+	close(fd);
+	int rc = n < 0 ? told((int)n, path, error) : 0;
+	if (rc == 0) {
+		rc = live_status_parse(text, (size_t)n, status, wrong);
+		if (rc < 0)
+			snprintf(error, LIVE_SOCKET_ERROR_BYTES, "%s: %s", path, wrong);
+	}
+	free(text);
 	return rc;
 }

@@ -3,36 +3,50 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "live_request.h"
+#include "live_status.h"
 
 enum {
 	BACKLOG = 4,
-	LOOK_MS = 200,     // for the end of the server
-	CLIENT_MS = 10000, // a client may take for a part
+	LOOK_MS = 200, // for the end of the server
+	NICE = 10,     // packets go before those who ask
 };
+
+// A client may take so long for its line, and let the sensor wait so long in all.
+#define REQUEST_NS (2 * NS_PER_S)
+#define WAIT_NS (10 * NS_PER_S)
+// Between two clients: whoever asks without end takes no core, nor the lines that workers write to.
+#define PAUSE_NS (5 * NS_PER_MS)
 
 struct live_server {
 	struct sockaddr_un address;
 	int fd;
-	const struct sensor *sensor;
-	uint32_t sampling_rate;
+	struct metrics_sources sources;
+	struct metrics metrics;
 	pthread_t thread;
+	sem_t ready; // the thread has given way to others
 	bool started;
 	atomic_bool stop;
 };
 
 // One client.
 struct answer {
-	const struct live_server *server;
+	struct live_server *server;
 	int fd;
 	bool failed;
+	time_ns_t patience_ns; // that is left
 	uint32_t n;
 	struct flow_record records[LIVE_PART_RECORDS];
 };
@@ -42,14 +56,23 @@ static bool stopping(const struct live_server *server) {
 	return atomic_load_explicit(&server->stop, memory_order_relaxed);
 }
 
+static time_ns_t time_of(clockid_t clock) {
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
 // Whether the socket is ready before the client has had its time.
-static bool wait_for(const struct answer *answer, short events) {
-	for (int waited = 0; waited < CLIENT_MS && !stopping(answer->server); waited += LOOK_MS) {
+static bool wait_for(struct answer *answer, short events) {
+	bool ready = false;
+
+	while (!ready && answer->patience_ns > 0 && !stopping(answer->server)) {
 		struct pollfd fd = {.fd = answer->fd, .events = events};
-		if (poll(&fd, 1, LOOK_MS) > 0)
-			return true;
+		time_ns_t begun_ns = time_of(CLOCK_MONOTONIC);
+		ready = poll(&fd, 1, LOOK_MS) > 0;
+		answer->patience_ns -= time_of(CLOCK_MONOTONIC) - begun_ns;
 	}
-	return false;
+	return ready;
 }
 
 static void put(struct answer *answer, const void *bytes, size_t n) {
@@ -84,42 +107,94 @@ static bool on_flows(const struct flow_record *records, unsigned n, void *arg) {
 	return !answer->failed && !stopping(answer->server);
 }
 
-// Reads the line that says what is wanted.
-static bool wants_flows(const struct answer *answer) {
-	char line[16];
+// Reads the line that says what is wanted. Returns whether there is one.
+static bool read_request(struct answer *answer, char line[LIVE_REQUEST_BYTES]) {
 	size_t n = 0;
 
-	while (n < sizeof(line) && wait_for(answer, POLLIN)) {
-		ssize_t got = recv(answer->fd, line + n, sizeof(line) - n, MSG_DONTWAIT);
+	while (n < LIVE_REQUEST_BYTES - 1 && wait_for(answer, POLLIN)) {
+		ssize_t got = recv(answer->fd, line + n, LIVE_REQUEST_BYTES - 1 - n, MSG_DONTWAIT);
 		if (got <= 0)
 			return false;
 		n += (size_t)got;
+		line[n] = '\0';
 		if (line[n - 1] == '\n')
-			return n == 6 && memcmp(line, "flows\n", 6) == 0;
+			return strlen(line) == n;
 	}
 	return false;
 }
 
-static void serve(const struct live_server *server, int fd) {
-	struct answer answer = {.server = server, .fd = fd};
+static void put_header(struct answer *answer) {
+	const struct metrics_sources *sources = &answer->server->sources;
 	const struct live_header header = {
 		.magic = LIVE_MAGIC,
 		.record_bytes = sizeof(struct flow_record),
-		.sampling_rate = server->sampling_rate,
+		.sampling_rate = sources->sampling_interval,
+		.now_ticks = ticks_of_ns(time_of(CLOCK_REALTIME)),
+		.n_buckets = sensor_buckets(sources->sensor),
 	};
 
-	if (!wants_flows(&answer))
+	put(answer, &header, sizeof(header));
+}
+
+// What is left of the flows, and the end.
+static void put_end(struct answer *answer) {
+	put_part(answer);
+	put(answer, &answer->n, sizeof(answer->n));
+}
+
+static void serve_status(struct answer *answer) {
+	struct live_server *server = answer->server;
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+
+	if (out == NULL)
 		return;
-	put(&answer, &header, sizeof(header));
-	if (sensor_running(server->sensor, on_flows, &answer)) {
-		put_part(&answer);
-		put(&answer, &answer.n, sizeof(answer.n));
+	metrics_take(&server->metrics, &server->sources);
+	live_status_print(&server->metrics, time_of(CLOCK_REALTIME), out);
+	if (fclose(out) == 0)
+		put(answer, text, bytes);
+	free(text);
+}
+
+static void serve(struct live_server *server, int fd) {
+	struct answer answer = {.server = server, .fd = fd, .patience_ns = REQUEST_NS};
+	const struct sensor *sensor = server->sources.sensor;
+	char line[LIVE_REQUEST_BYTES];
+	struct live_request request;
+
+	if (!read_request(&answer, line) || live_request_parse(line, &request) < 0)
+		return;
+	answer.patience_ns = WAIT_NS;
+	switch (request.want) {
+	case LIVE_STATUS:
+		serve_status(&answer);
+		return;
+	case LIVE_FLOWS:
+		put_header(&answer);
+		if (sensor_running(sensor, on_flows, &answer))
+			put_end(&answer);
+		return;
+	case LIVE_ACTIVE:
+		put_header(&answer);
+		if (sensor_active(
+			    sensor,
+			    request.first,
+			    request.count,
+			    request.since_ticks,
+			    on_flows,
+			    &answer
+		    ))
+			put_end(&answer);
+		return;
 	}
 }
 
 static void *run(void *arg) {
-	const struct live_server *server = arg;
+	struct live_server *server = arg;
 
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+	sem_post(&server->ready);
 	while (!stopping(server)) {
 		struct pollfd fd = {.fd = server->fd, .events = POLLIN};
 		if (poll(&fd, 1, LOOK_MS) <= 0)
@@ -129,6 +204,7 @@ static void *run(void *arg) {
 			continue;
 		serve(server, client);
 		close(client);
+		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 	}
 	return NULL;
 }
@@ -192,9 +268,8 @@ static int listen_at(struct live_server *server, char *error) {
 	return 0;
 }
 
-struct live_server *live_server_open(
-	const char *path, const struct sensor *sensor, uint32_t sampling_rate, char *error
-) {
+struct live_server *
+live_server_open(const char *path, const struct metrics_sources *sources, char *error) {
 	struct live_server *server = calloc(1, sizeof(*server));
 
 	if (server == NULL) {
@@ -202,8 +277,9 @@ struct live_server *live_server_open(
 		return NULL;
 	}
 	server->fd = -1;
-	server->sensor = sensor;
-	server->sampling_rate = sampling_rate;
+	server->sources = *sources;
+	metrics_begin(&server->metrics);
+	sem_init(&server->ready, 0, 0);
 	server->address.sun_family = AF_UNIX;
 	if (strlen(path) >= sizeof(server->address.sun_path)) {
 		snprintf(error, LIVE_SOCKET_ERROR_BYTES, "%s: too long for a socket", path);
@@ -223,6 +299,9 @@ struct live_server *live_server_open(
 int live_server_start(struct live_server *server) {
 	int rc = pthread_create(&server->thread, NULL, run, server);
 	server->started = rc == 0;
+	// Before the sandbox, in which it could not.
+	while (server->started && sem_wait(&server->ready) < 0)
+		; // a signal came
 	return -rc;
 }
 

@@ -1,22 +1,22 @@
-// Live server: gives the running flows of a sensor to whoever asks at its Unix socket
-// (live_protocol.h). The packet path does not notice: flows are copied without a lock, each as it
-// was between two packets.
+// Live server: tells what a sensor counted, and its running flows, to whoever asks at its Unix
+// socket (live_protocol.h). The packet path does not notice: both are copied without a lock, each
+// flow as it was between two packets.
 //
-// Threads: one of its own, for one client at a time; a client that stops reading is given up.
-// Time: CLOCK_MONOTONIC, for that alone.
+// Threads: one of its own, that other threads go before, for one client at a time. One that stops
+// reading is given up, and between two there is a pause, so that nobody can keep it busy.
+// Time: CLOCK_MONOTONIC, for that; CLOCK_REALTIME, for what is told.
 
 #pragma once
 
 #include "live_protocol.h"
-#include "sensor.h"
+#include "metrics.h"
 
 struct live_server;
 
 // Listens at `path`, for its user alone; folders above it are made where there are none. NULL with
 // one line in `error`.
-[[nodiscard]] struct live_server *live_server_open(
-	const char *path, const struct sensor *sensor, uint32_t sampling_rate, char *error
-);
+[[nodiscard]] struct live_server *
+live_server_open(const char *path, const struct metrics_sources *sources, char *error);
 
 // Answers from here on. Returns 0 or a negative errno.
 [[nodiscard]] int live_server_start(struct live_server *server);

@@ -2,8 +2,8 @@
 // ledger and what stands beside it. The names are a promise to whoever made a dashboard of them;
 // docs/operate.md explains them.
 //
-// metrics_print() is pure. Threads: metrics_take() is the sensor's owner's; it reads what other
-// threads count without locks, so nothing waits for it.
+// metrics_print() is pure. Threads: metrics_take() may be called from any, each with
+// metrics of its own; what the packet path counts it reads without locks, so that never waits.
 // Time: CLOCK_MONOTONIC in metrics_take(), for rates.
 
 #pragma once

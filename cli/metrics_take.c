@@ -82,19 +82,6 @@ static void make_rates(struct metrics *metrics, const struct before *before) {
 	rates->reader_busy = share(metrics->reader_busy_ns, before->reader_busy_ns, span_ns);
 }
 
-// The arrays, which the sensor writes again.
-static void keep_ledger(struct metrics *metrics) {
-	struct ledger *ledger = &metrics->ledger;
-
-	memcpy(metrics->queues, ledger->ports, ledger->n_ports * sizeof(metrics->queues[0]));
-	ledger->ports = metrics->queues;
-	if (ledger->n_duplicates > 0)
-		memcpy(metrics->duplicates,
-		       ledger->duplicates,
-		       ledger->n_duplicates * sizeof(metrics->duplicates[0]));
-	ledger->duplicates = metrics->duplicates;
-}
-
 static void take_sinks(struct metrics *metrics, const struct sinks *sinks) {
 	metrics->ledger.sinks = metrics->sinks;
 	sinks_count(sinks, metrics->sinks, &metrics->ledger.n_sinks);
@@ -115,8 +102,7 @@ void metrics_take(struct metrics *metrics, const struct metrics_sources *sources
 	struct before before = before_of(metrics);
 
 	metrics->taken_ns = time_of(CLOCK_MONOTONIC);
-	sensor_ledger(sources->sensor, &metrics->ledger);
-	keep_ledger(metrics);
+	sensor_ledger_copy(sources->sensor, &metrics->ledger, metrics->queues, metrics->duplicates);
 	metrics->n_ports = sensor_ports(sources->sensor, metrics->ports);
 	metrics->n_workers = sensor_workers(sources->sensor, metrics->workers);
 	metrics->has_reader = sensor_reader_busy(sources->sensor, &metrics->reader_busy_ns);

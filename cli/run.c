@@ -239,7 +239,14 @@ static bool open_live(struct session *session) {
 	if (options->socket == NULL)
 		return true;
 	session->live = live_server_open(
-		options->socket, session->sensor, options->sampling.interval, error
+		options->socket,
+		&(struct metrics_sources){
+			.sensor = session->sensor,
+			.sinks = &session->sinks,
+			.lateness = &session->lateness,
+			.sampling_interval = options->sampling.interval,
+		},
+		error
 	);
 	if (session->live != NULL && live_server_start(session->live) == 0)
 		return true;

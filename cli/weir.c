@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{"run", command_run, "meter the packets on ports and send their flows to collectors"},
 	{"replay", command_replay, "meter capture files and send their flows to collectors"},
+	{"top", command_top, "show what a running sensor does, on a terminal"},
 	{"query", command_query, "ask the archive of flow records, and the running sensor"},
 	{"export", command_export, "send the records of an archive to collectors again"},
 	{"archive", command_archive, "list, verify, repair and compact the files of an archive"},

@@ -190,6 +190,7 @@ struct sensor *sensor_new(const struct sensor_config *config, char *error) {
 		return NULL;
 	}
 	sensor->config = *config;
+	pthread_mutex_init(&sensor->lock, NULL);
 	// Flow caches first: they are what a machine may be too small for.
 	if (make_workers(sensor, error) < 0 || start_eal(config, error) < 0
 	    || open_ports(sensor, error) < 0 || make_pollers(sensor, error) < 0) {
@@ -288,6 +289,15 @@ int sensor_start(struct sensor *sensor, char *error) {
 	return 0;
 }
 
+static void look_at_losses(struct sensor *sensor, struct watched_port *watched) {
+	struct port_losses losses;
+
+	port_losses(watched->port, &losses);
+	pthread_mutex_lock(&sensor->lock);
+	watched->losses = losses;
+	pthread_mutex_unlock(&sensor->lock);
+}
+
 unsigned sensor_watch(struct sensor *sensor) {
 	unsigned n_left = 0;
 
@@ -296,7 +306,7 @@ unsigned sensor_watch(struct sensor *sensor) {
 		const char *name = port_name(watched->port);
 		if (watched->state == PORT_VANISHED)
 			continue;
-		port_losses(watched->port, &watched->losses);
+		look_at_losses(sensor, watched);
 		enum port_state state = port_watch(watched->port);
 		n_left += state != PORT_VANISHED;
 		if (state == watched->state)
@@ -310,7 +320,8 @@ unsigned sensor_watch(struct sensor *sensor) {
 			    true,
 			    "port %s: the device is gone; restart weir when it is back",
 			    name);
-		watched->state = state;
+		// Relaxed: nothing else is to be seen with it.
+		__atomic_store_n(&watched->state, state, __ATOMIC_RELAXED);
 	}
 	return n_left;
 }
@@ -329,5 +340,5 @@ void sensor_stop(struct sensor *sensor) {
 		worker_join(sensor->workers[i]);
 	for (unsigned i = 0; i < sensor->n_ports && sensor->started; i++)
 		if (sensor->ports[i].state != PORT_VANISHED)
-			port_losses(sensor->ports[i].port, &sensor->ports[i].losses);
+			look_at_losses(sensor, &sensor->ports[i]);
 }

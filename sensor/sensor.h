@@ -91,11 +91,34 @@ void sensor_stop(struct sensor *sensor);
 // are read one after the other.
 void sensor_ledger(struct sensor *sensor, struct ledger *ledger);
 
+// The same for any thread, with the arrays that it points to in the caller's: `queues` has room for
+// SENSOR_MAX_PORTS * SENSOR_MAX_WORKERS, `duplicates` for DUPLICATE_MOST_PAIRS.
+void sensor_ledger_copy(
+	struct sensor *sensor,
+	struct ledger *ledger,
+	struct ledger_port *queues,
+	struct ledger_pair *duplicates
+);
+
 // Hands over the running flows of all workers, some at a time, each as it was between two packets,
 // until `fn` says no more. Any thread, and the packet path is not held up. Returns whether all were
 // handed over.
 typedef bool (*sensor_flows_fn)(const struct flow_record *records, unsigned n, void *arg);
 bool sensor_running(const struct sensor *sensor, sensor_flows_fn fn, void *arg);
+
+// Buckets of all caches together, about one for five flows that fit.
+uint32_t sensor_buckets(const struct sensor *sensor);
+
+// As sensor_running(), of `count` buckets from `first` on those flows that had a packet at
+// `since_ticks` or later. A part at a time, a large cache is read without haste.
+bool sensor_active(
+	const struct sensor *sensor,
+	uint32_t first,
+	uint32_t count,
+	uint64_t since_ticks,
+	sensor_flows_fn fn,
+	void *arg
+);
 
 // Flows that began since the start.
 uint64_t sensor_started_flows(const struct sensor *sensor);

@@ -45,6 +45,9 @@ struct sensor {
 	struct read_queue queues[SENSOR_MAX_QUEUES];
 	unsigned n_queues;
 	struct ledger_port queue_counts[SENSOR_MAX_QUEUES]; // of sensor_ledger()
+	// For `duplicates`, `queue_counts`, and the ports' losses, which more than one thread
+	// tells. None of the packet path takes it.
+	pthread_mutex_t lock;
 	bool started;
 	struct own_export own;
 	atomic_bool stop;

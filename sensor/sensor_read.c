@@ -1,5 +1,7 @@
 // What the sensor counted: for the ledger, for metrics, for who asks for the running flows.
 
+#include <string.h>
+
 #include "flow_cache.h"
 #include "sensor.h"
 #include "sensor_internal.h"
@@ -54,7 +56,7 @@ static void add_packets(struct sensor *sensor, struct ledger *ledger) {
 	ledger->duplicates_forgotten = sensor->duplicates.forgotten;
 }
 
-void sensor_ledger(struct sensor *sensor, struct ledger *ledger) {
+static void read_ledger(struct sensor *sensor, struct ledger *ledger) {
 	struct port_losses losses = {0};
 
 	*ledger = (struct ledger){
@@ -91,6 +93,61 @@ void sensor_ledger(struct sensor *sensor, struct ledger *ledger) {
 		ledger->cached_flows += stats.flows;
 		ledger->records_lost += worker_lost(sensor->workers[i]);
 	}
+}
+
+void sensor_ledger(struct sensor *sensor, struct ledger *ledger) {
+	pthread_mutex_lock(&sensor->lock);
+	read_ledger(sensor, ledger);
+	pthread_mutex_unlock(&sensor->lock);
+}
+
+void sensor_ledger_copy(
+	struct sensor *sensor,
+	struct ledger *ledger,
+	struct ledger_port *queues,
+	struct ledger_pair *duplicates
+) {
+	pthread_mutex_lock(&sensor->lock);
+	read_ledger(sensor, ledger);
+	memcpy(queues, ledger->ports, ledger->n_ports * sizeof(*queues));
+	memcpy(duplicates, ledger->duplicates, ledger->n_duplicates * sizeof(*duplicates));
+	pthread_mutex_unlock(&sensor->lock);
+	ledger->ports = queues;
+	ledger->duplicates = duplicates;
+}
+
+uint32_t sensor_buckets(const struct sensor *sensor) {
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < sensor->config.n_workers; i++)
+		n += flow_cache_buckets(worker_cache(sensor->workers[i]));
+	return n;
+}
+
+bool sensor_active(
+	const struct sensor *sensor,
+	uint32_t first,
+	uint32_t count,
+	uint64_t since_ticks,
+	sensor_flows_fn fn,
+	void *arg
+) {
+	struct flow_record records[FLOW_CACHE_BUCKET_FLOWS];
+
+	for (unsigned i = 0; i < sensor->config.n_workers && count > 0; i++) {
+		const struct flow_cache *cache = worker_cache(sensor->workers[i]);
+		uint32_t n_buckets = flow_cache_buckets(cache);
+		for (; first < n_buckets && count > 0; first++, count--) {
+			unsigned n = flow_cache_read(cache, first, records), n_active = 0;
+			for (unsigned j = 0; j < n; j++)
+				if (records[j].last_ticks >= since_ticks)
+					records[n_active++] = records[j];
+			if (n_active > 0 && !fn(records, n_active, arg))
+				return false;
+		}
+		first -= n_buckets;
+	}
+	return true;
 }
 
 bool sensor_running(const struct sensor *sensor, sensor_flows_fn fn, void *arg) {
@@ -162,7 +219,7 @@ unsigned sensor_ports(const struct sensor *sensor, struct sensor_port *ports) {
 	for (unsigned i = 0; i < sensor->n_ports; i++)
 		ports[i] = (struct sensor_port){
 			.name = port_name(sensor->ports[i].port),
-			.up = sensor->ports[i].state == PORT_UP,
+			.up = __atomic_load_n(&sensor->ports[i].state, __ATOMIC_RELAXED) == PORT_UP,
 		};
 	return sensor->n_ports;
 }

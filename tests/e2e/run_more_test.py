@@ -186,8 +186,9 @@ def running_flows(path):
         client.settimeout(10)
         client.connect(path)
         client.sendall(b"flows\n")
-        magic, record_bytes, rate = struct.unpack("=QII", answer.read(16))
-        assert (magic, record_bytes, rate) == (0x3145564952494557, 96, 1)
+        magic, record_bytes, rate, now, _, _ = struct.unpack("=QIIQII", answer.read(32))
+        assert (magic, record_bytes, rate) == (0x3245564952494557, 96, 1)
+        assert abs(now / 16000 - time.time()) < 10
         while n := struct.unpack("=I", answer.read(4))[0]:
             for _ in range(n):
                 record = answer.read(record_bytes)
