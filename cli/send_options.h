@@ -63,9 +63,8 @@ enum send_option_id {
 #define SEND_OPTIONS_HELP                                                                          \
 	"      --rate N                records/s, or NMbit, Ndatagrams  [20000datagrams]\n"        \
 	"      --distribute HOW        mirror: all to each collector, balance  [mirror]\n"         \
-	"      --fields LIST           minimal, standard+qinq, standard,-mac ...  [standard]\n"    \
-	"      --timestamps, --datagram-size, --template-interval, --source-id, --tls-ca,\n"       \
-	"      --tls-cert, --tls-key, --tls-name   how it is sent: the manual tells\n"
+	"      --fields LIST           minimal, standard+qinq, standard,-mac  [standard]\n"        \
+	"      --timestamps, --datagram-size, --source-id, --tls-ca and more: the manual\n"
 
 // What applies where nothing is said.
 void send_options_init(struct send_options *options);

@@ -172,7 +172,7 @@ static void example_one(FILE *out, const struct setting *setting) {
 	else
 		fprintf(out, "  %s%s: ", off, setting_name(setting));
 	settings_yaml_value(out, value);
-	fputs("\n\n", out);
+	fputc('\n', out);
 }
 
 void settings_example(FILE *out) {
@@ -185,14 +185,18 @@ void settings_example(FILE *out) {
 	      "#   weir run --config FILE    options on the command line win over the file\n"
 	      "#\n"
 	      "# Times have a unit (500ms, 60s, 2m, 1h, 30d), sizes too (512MiB, 1GiB).\n"
-	      "# weir.yaml(5) says more.\n\n",
+	      "# weir.yaml(5) says more.\n",
 	      out);
 	for (size_t i = 0; i < n_setting_sections; i++) {
 		const struct setting_section *section = &setting_sections[i];
-		fprintf(out, "# %s\n%s:\n", section->text, section->name);
+		fprintf(out, "\n# %s\n%s:\n", section->text, section->name);
+		bool first = true;
 		for (size_t j = 0; j < n_settings; j++)
-			if (setting_in_section(&settings[j], section->name))
+			if (setting_in_section(&settings[j], section->name)) {
+				fputs(first ? "" : "\n", out);
+				first = false;
 				example_one(out, &settings[j]);
+			}
 	}
 }
 

@@ -33,8 +33,8 @@ static void write_file(const char *text, size_t n) {
 
 // What weir check-config says, of both streams; to be freed.
 static char *check(const char *file, int *status) {
-	char *said = NULL;
-	size_t n = 0;
+	static char *said; // which the stream writes when it is closed
+	static size_t n;
 	FILE *out = stdout, *err = stderr;
 
 	stdout = stderr = open_memstream(&said, &n);
@@ -53,6 +53,15 @@ static void expect(const char *text, size_t n, const char *line) {
 	write_file(text, n);
 	char *said = check(FILE_NAME, &status);
 	snprintf(wanted, sizeof(wanted), "weir check-config: " FILE_NAME ":%s\n", line);
+	// Lists of all keys grow with every setting.
+	char *rest = strstr(wanted, "...\n");
+	if (rest != NULL) {
+		*rest = '\0';
+		assert_non_null(strchr(said, '\n'));
+		assert_int_equal(strchr(said, '\n')[1], '\0');
+		if (strlen(said) > strlen(wanted))
+			said[strlen(wanted)] = '\0';
+	}
 	assert_string_equal(said, wanted);
 	assert_int_equal(status, EXIT_FAILED);
 	free(said);

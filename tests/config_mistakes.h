@@ -6,7 +6,7 @@
 
 struct config_mistake {
 	const char *text; // of the file
-	const char *line; // behind "weir check-config: weir.yaml:"
+	const char *line; // behind "weir check-config: weir.yaml:"; "..." is a list of keys
 };
 
 extern const struct config_mistake config_mistakes[];
