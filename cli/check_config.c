@@ -19,8 +19,8 @@ static const char help[] =
 	"names the file's line, the key, what was found and what to write instead.\n"
 	"FILE is " CONFIG_FILE " where none is named.\n"
 	"\n"
-	"Exit status: 0 weir run would take it, 1 it has mistakes or cannot be read, 2 wrong\n"
-	"usage.\n";
+	"Exit status: 0 weir run would take it, 1 it has mistakes or cannot be read,\n"
+	"2 wrong usage.\n";
 
 // "HOST:PORT", "[IPV6]:PORT", or where `alone` is true "PORT". Whether there is such a host is not
 // asked.
@@ -96,7 +96,7 @@ static int check(const char *file) {
 
 int command_check_config(int argc, char **argv) {
 	static const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},
+		{"help", optional_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	int id;

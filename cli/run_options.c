@@ -31,7 +31,6 @@ static const char *const common[] = {
 	"deduplicate",
 	"sample",
 	"report",
-	"user",
 	NULL,
 };
 

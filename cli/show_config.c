@@ -15,8 +15,8 @@
 static const char help[] =
 	"Usage: weir show-config [--json] [FILE] [OPTIONS OF WEIR RUN]\n"
 	"       weir show-config --example\n"
-	"Shows what would apply to a weir run with this config file and these options, and\n"
-	"where each value comes from. What is shown is a config file itself.\n"
+	"Shows what would apply to a weir run with this config file and these options,\n"
+	"and where each value comes from. What is shown is a config file itself.\n"
 	"\n"
 	"      --config FILE  as FILE alone; without either, options and defaults are shown\n"
 	"      --json         one object a line\n"
@@ -184,7 +184,7 @@ int command_show_config(int argc, char **argv) {
 		{"config", required_argument, NULL, OPT_CONFIG},
 		{"json", no_argument, NULL, OPT_JSON},
 		{"example", no_argument, NULL, OPT_EXAMPLE},
-		{"help", no_argument, NULL, OPT_HELP},
+		{"help", optional_argument, NULL, OPT_HELP},
 		{NULL, 0, NULL, 0},
 	};
 	struct run_options options = {0};

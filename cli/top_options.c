@@ -28,11 +28,11 @@ static const char help[] =
 	"      --names           addresses by their names, where DNS has them\n"
 	"      --ascii           bars of '#'  [unless the locale has UTF-8]\n"
 	"      --once            look twice, print, and end\n"
-	"      --json            a JSON object a look, until it is interrupted; with --once one\n"
+	"      --json            a JSON object a look, until interrupted; with --once one\n"
 	"      --rows N          of each table of --once and --json, up to 1000  [10]\n"
 	"\n"
-	"Exit status: 0 quit, or printed; 1 no sensor, or it ended (said on stderr); 2 wrong\n"
-	"usage; 130 interrupted.\n";
+	"Exit status: 0 quit, or printed; 1 no sensor, or it ended (said on stderr);\n"
+	"2 wrong usage; 130 interrupted.\n";
 
 enum option_id {
 	OPT_HELP = 'h',
@@ -59,7 +59,7 @@ static const struct option long_options[] = {
 	{"once", no_argument, NULL, OPT_ONCE},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"rows", required_argument, NULL, OPT_ROWS},
-	{"help", no_argument, NULL, OPT_HELP},
+	{"help", optional_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
 

@@ -6,11 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <curses.h>
 #include <microhttpd.h>
+#include <openssl/crypto.h>
+#include <openssl/opensslv.h>
 #include <pcap/pcap.h>
 #include <rte_version.h>
 #include <seccomp.h>
 #include <sqlite3.h>
+#include <yaml.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -75,7 +79,7 @@ static const char *without_name(const char *text) {
 }
 
 enum {
-	N_LIBRARIES = 7,
+	N_LIBRARIES = 10,
 };
 
 static void find_libraries(struct library libraries[N_LIBRARIES]) {
@@ -93,6 +97,9 @@ static void find_libraries(struct library libraries[N_LIBRARIES]) {
 		 NUMBER_TEXT(SCMP_VER_MAJOR) "." NUMBER_TEXT(SCMP_VER_MINOR
 		 ) "." NUMBER_TEXT(SCMP_VER_MICRO),
 		 seccomp_number()},
+		{"openssl", OPENSSL_VERSION_STR, OpenSSL_version(OPENSSL_VERSION_STRING)},
+		{"libyaml", NULL, yaml_get_version_string()},
+		{"ncurses", NULL, without_name(curses_version())},
 	};
 
 	memcpy(libraries, found, sizeof(found));

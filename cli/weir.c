@@ -35,7 +35,7 @@ static void usage(FILE *out) {
 		"\n"
 		"Commands:\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].what);
+		fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].what);
 	fprintf(out,
 		"\n"
 		"'weir COMMAND --help' tells the options of a command.\n"
