@@ -45,7 +45,7 @@ static void check_metered(const struct packet *packet, uint32_t captured, uint32
 		require(packet->octets >= 40 && captured >= 40);
 		require(packet->octets <= UINT64_C(40) + UINT32_MAX);
 	}
-	require(key->vlan_id < 4096 && packet->inner_vlan_id < 4096);
+	require(key->vlan_id < 4096 && (packet->inner_vlan_id & ~PACKET_LABELLED) < 4096);
 	require(packet->ttl_again == packet->ttl);
 	require(!has_flags || key->proto == 6);
 	switch (key->proto) {
@@ -89,6 +89,8 @@ static void check_equal(const struct packet *a, const struct packet *b) {
 	require(flow_key_equal(&a->key, &b->key));
 	require(a->octets == b->octets && a->tcp_flags == b->tcp_flags);
 	require(a->tos == b->tos && a->ttl == b->ttl && a->inner_vlan_id == b->inner_vlan_id);
+	if ((a->inner_vlan_id & PACKET_LABELLED) != 0)
+		require(memcmp(a->mpls_label, b->mpls_label, sizeof(a->mpls_label)) == 0);
 	require(memcmp(a->src_mac, b->src_mac, 6) == 0 && memcmp(a->dst_mac, b->dst_mac, 6) == 0);
 }
 
