@@ -184,7 +184,9 @@ static void exclude_own_export(struct session *session) {
 			destination_collector(session->sinks.destinations[i]);
 		int rc = collector_addresses(collector, &source, &destination);
 		if (rc == 0)
-			rc = own_export_add(&own, &source, &destination);
+			rc = collector_has_sessions(collector)
+				     ? own_export_add_sessions(&own, &source, &destination)
+				     : own_export_add(&own, &source, &destination);
 		if (rc < 0)
 			log_event(
 				LOG_LEVEL_WARNING,

@@ -331,8 +331,11 @@ int collector_addresses(
 	struct sockaddr_storage *source,
 	struct sockaddr_storage *destination
 ) {
-	if (collector->stream != NULL)
-		return -ENOTCONN;
+	if (collector->stream != NULL) {
+		*source = collector->source;
+		*destination = collector->peer;
+		return collector->peer.ss_family != AF_UNSPEC ? 0 : -ENOTCONN;
+	}
 	socklen_t source_bytes = sizeof(*source), destination_bytes = sizeof(*destination);
 
 	if (getsockname(collector->socket, (struct sockaddr *)source, &source_bytes) < 0

@@ -116,8 +116,8 @@ const char *collector_name(const struct collector *collector);
 // Why there was no session last, in words; "" where there was none to be had. The sender's thread.
 const char *collector_cause(const struct collector *collector);
 
-// The addresses that the datagrams carry. Returns 0 or a negative errno: -ENOTCONN where they go
-// over TCP, since each session has a port of its own.
+// The addresses that the datagrams carry. Of sessions, each of which has a port of its own, the
+// source's port says nothing. Returns 0 or a negative errno: -ENOTCONN where they are not known.
 [[nodiscard]] int collector_addresses(
 	const struct collector *collector,
 	struct sockaddr_storage *source,

@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "collector_internal.h"
+#include "collector_socket.h"
 
 enum {
 	GIVE_UP_MS = 30000,
@@ -13,6 +16,21 @@ enum {
 
 // Until then a session that is not up is only being made.
 #define PATIENCE_NS (3 * NS_PER_S)
+
+// Which addresses its sessions will be between: those of a datagram that would go there.
+static void find_addresses(struct collector *collector) {
+	char error[COLLECTOR_ERROR_BYTES];
+	socklen_t source_bytes = sizeof(collector->source), peer_bytes = sizeof(collector->peer);
+	int family;
+	int fd = collector_socket_open(collector->address, &family, error);
+
+	if (fd < 0)
+		return;
+	if (getsockname(fd, (struct sockaddr *)&collector->source, &source_bytes) < 0
+	    || getpeername(fd, (struct sockaddr *)&collector->peer, &peer_bytes) < 0)
+		collector->peer.ss_family = AF_UNSPEC;
+	close(fd);
+}
 
 bool collector_stream_open(struct collector *collector, bool tls, char *error) {
 	const struct collector_tls *files = &collector->config.tls;
@@ -33,6 +51,8 @@ bool collector_stream_open(struct collector *collector, bool tls, char *error) {
 	);
 	if (collector->stream == NULL)
 		snprintf(error, COLLECTOR_ERROR_BYTES, "%s", wrong);
+	else
+		find_addresses(collector);
 	return collector->stream != NULL;
 }
 

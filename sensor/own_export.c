@@ -12,6 +12,7 @@ enum {
 	IPV4_BYTES = 20,
 	IPV6_BYTES = 40,
 	PORTS_BYTES = 4,
+	PROTO_TCP = 6,
 	PROTO_UDP = 17,
 };
 
@@ -36,17 +37,17 @@ static void set_ipv6(
 	memcpy(way->addresses + 16, destination, 16);
 }
 
-int own_export_add(
-	struct own_export *own,
+static int
+add_way(struct own_export *own,
+	uint8_t proto,
 	const struct sockaddr_storage *source,
-	const struct sockaddr_storage *destination
-) {
+	const struct sockaddr_storage *destination) {
 	struct own_export_way *way = &own->ways[own->n_ways];
 	in_port_t ports[2];
 
 	if (own->n_ways == OWN_EXPORT_MAX)
 		return -ENOSPC;
-	*way = (struct own_export_way){0};
+	*way = (struct own_export_way){.proto = proto};
 	if (source->ss_family == AF_INET && destination->ss_family == AF_INET) {
 		struct sockaddr_in from, to;
 		memcpy(&from, source, sizeof(from));
@@ -69,19 +70,49 @@ int own_export_add(
 	return 0;
 }
 
-static bool
-is_way(const struct own_export_way *way,
-       unsigned version,
-       const uint8_t *addresses,
-       const uint8_t *ports) {
-	return way->version == version && memcmp(way->ports, ports, PORTS_BYTES) == 0
-	       && memcmp(way->addresses, addresses, version == 4 ? 8 : 32) == 0;
+int own_export_add(
+	struct own_export *own,
+	const struct sockaddr_storage *source,
+	const struct sockaddr_storage *destination
+) {
+	return add_way(own, PROTO_UDP, source, destination);
+}
+
+int own_export_add_sessions(
+	struct own_export *own,
+	const struct sockaddr_storage *source,
+	const struct sockaddr_storage *destination
+) {
+	return add_way(own, PROTO_TCP, source, destination);
+}
+
+// What of a frame tells whose it is.
+struct ends {
+	unsigned version;
+	uint8_t proto;
+	const uint8_t *addresses; // source, destination
+	const uint8_t *ports;
+};
+
+static bool is_way(const struct own_export_way *way, const struct ends *ends) {
+	const size_t half = ends->version == 4 ? 4 : 16;
+
+	if (way->version != ends->version || way->proto != ends->proto)
+		return false;
+	if (way->proto == PROTO_UDP)
+		return memcmp(way->ports, ends->ports, PORTS_BYTES) == 0
+		       && memcmp(way->addresses, ends->addresses, 2 * half) == 0;
+	if (memcmp(way->ports + 2, ends->ports + 2, 2) == 0)
+		return memcmp(way->addresses, ends->addresses, 2 * half) == 0;
+	return memcmp(way->ports + 2, ends->ports, 2) == 0
+	       && memcmp(way->addresses, ends->addresses + half, half) == 0
+	       && memcmp(way->addresses + half, ends->addresses, half) == 0;
 }
 
 bool own_export_matches(const struct own_export *own, const uint8_t *frame, uint32_t bytes) {
 	uint32_t at = MAC_BYTES;
-	unsigned version, header_bytes;
-	const uint8_t *addresses;
+	struct ends ends;
+	unsigned header_bytes;
 
 	for (unsigned tags = 0; tags < MAX_TAGS; tags++) {
 		if (bytes < at + VLAN_TAG_BYTES)
@@ -95,25 +126,27 @@ bool own_export_matches(const struct own_export *own, const uint8_t *frame, uint
 	at += TYPE_BYTES;
 	if (bytes < at + IPV4_BYTES)
 		return false;
-	version = frame[at] >> 4;
-	if (version == 4 && frame[at - 2] == 0x08 && frame[at - 1] == 0x00) {
+	ends.version = frame[at] >> 4;
+	if (ends.version == 4 && frame[at - 2] == 0x08 && frame[at - 1] == 0x00) {
 		// A fragment behind the first has no ports; ours are not fragmented.
-		if (frame[at + 9] != PROTO_UDP || (frame[at + 6] & 0x1f) != 0 || frame[at + 7] != 0)
+		if ((frame[at + 6] & 0x1f) != 0 || frame[at + 7] != 0)
 			return false;
+		ends.proto = frame[at + 9];
 		header_bytes = (frame[at] & 0xfU) * 4;
-		addresses = frame + at + 12;
-	} else if (version == 6 && frame[at - 2] == 0x86 && frame[at - 1] == 0xdd) {
-		if (frame[at + 6] != PROTO_UDP)
-			return false;
+		ends.addresses = frame + at + 12;
+	} else if (ends.version == 6 && frame[at - 2] == 0x86 && frame[at - 1] == 0xdd) {
+		ends.proto = frame[at + 6];
 		header_bytes = IPV6_BYTES;
-		addresses = frame + at + 8;
+		ends.addresses = frame + at + 8;
 	} else {
 		return false;
 	}
-	if (bytes < at + header_bytes + PORTS_BYTES)
+	if ((ends.proto != PROTO_UDP && ends.proto != PROTO_TCP)
+	    || bytes < at + header_bytes + PORTS_BYTES)
 		return false;
+	ends.ports = frame + at + header_bytes;
 	for (unsigned i = 0; i < own->n_ways; i++)
-		if (is_way(&own->ways[i], version, addresses, frame + at + header_bytes))
+		if (is_way(&own->ways[i], &ends))
 			return true;
 	return false;
 }

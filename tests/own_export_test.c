@@ -101,6 +101,42 @@ static void those_of_other_exporters_are_not(void **state) {
 	assert_false(own_export_matches(&own, frame, n));
 }
 
+static void sessions_are_ours_both_ways_from_any_port(void **state) {
+	struct sockaddr_storage here = address("192.0.2.1", 5),
+				there = address("198.51.100.9", 2055);
+	struct sockaddr_storage here6 = address("2001:db8::1", 0),
+				there6 = address("2001:db8::9", 2055);
+	struct own_export own = {0};
+	uint8_t frame[128];
+	(void)state;
+
+	assert_int_equal(own_export_add_sessions(&own, &here, &there), 0);
+	assert_int_equal(own_export_add_sessions(&own, &here6, &there6), 0);
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		const char *from = v6 ? "2001:db8::1" : "192.0.2.1";
+		const char *to = v6 ? "2001:db8::9" : "198.51.100.9";
+		uint8_t *proto = frame + 14 + (v6 ? 6 : 9), *ports = frame + 14 + (v6 ? 40 : 20);
+		for (uint16_t port = 40000; port < 40002; port++) {
+			uint32_t n = make(frame, 0, from, port, to);
+			assert_false(own_export_matches(&own, frame, n)); // UDP
+			*proto = 6;
+			assert_true(own_export_matches(&own, frame, n));
+			ports[3]++; // another port there
+			assert_false(own_export_matches(&own, frame, n));
+			n =
+				make(frame, 0, to, port, from
+				); // from the collector, but not of its port
+			*proto = 6;
+			assert_false(own_export_matches(&own, frame, n));
+			memcpy(ports, (uint8_t[]){2055 >> 8, 2055 & 255, 0x9c, 0x40}, 4);
+			assert_true(own_export_matches(&own, frame, n));
+			n = make(frame, 0, v6 ? "2001:db8::2" : "192.0.2.2", port, to);
+			*proto = 6;
+			assert_false(own_export_matches(&own, frame, n));
+		}
+	}
+}
+
 static void nothing_is_read_beyond_what_was_captured(void **state) {
 	struct own_export own = ours();
 	uint8_t frame[128];
@@ -136,6 +172,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ours_are_found_behind_tags_too),
 		cmocka_unit_test(those_of_other_exporters_are_not),
+		cmocka_unit_test(sessions_are_ours_both_ways_from_any_port),
 		cmocka_unit_test(nothing_is_read_beyond_what_was_captured),
 		cmocka_unit_test(there_is_room_for_every_collector_and_no_more),
 	};
