@@ -127,6 +127,9 @@ int send_options_take(struct send_options *options, int id, const char *arg) {
 	case OPT_FIELDS:
 	case OPT_TIMESTAMPS:
 		return take_fields(options, id, arg);
+	case OPT_SCALE_COUNTERS: // of a file it says so
+		options->scale_counters = arg == NULL || strcmp(arg, "true") == 0;
+		return 0;
 	case OPT_DATAGRAM_SIZE:
 		rc = options_whole(
 			"datagram-size",
@@ -168,5 +171,6 @@ send_options_encoder(const struct send_options *options, uint32_t interval, uint
 		.sampling_interval = interval,
 		.sampling_algorithm = algorithm,
 		.profile = &options->profile,
+		.scale_counters = options->scale_counters,
 	};
 }

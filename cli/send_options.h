@@ -20,7 +20,8 @@ struct send_options {
 	const char *fields; // as field_profile_parse() takes them
 	enum field_timestamps timestamps;
 	struct field_profile profile; // of both
-	uint16_t datagram_bytes;      // 0 = the collector's default
+	bool scale_counters;
+	uint16_t datagram_bytes; // 0 = the collector's default
 	enum ledger_format ledger;
 };
 
@@ -36,6 +37,7 @@ enum send_option_id {
 	OPT_TLS_NAME,
 	OPT_FIELDS,
 	OPT_TIMESTAMPS,
+	OPT_SCALE_COUNTERS,
 	OPT_DATAGRAM_SIZE,
 	OPT_TEMPLATE_INTERVAL,
 	OPT_SOURCE_ID,
@@ -54,6 +56,7 @@ enum send_option_id {
 	{"tls-name", required_argument, NULL, OPT_TLS_NAME}, \
 	{"fields", required_argument, NULL, OPT_FIELDS}, \
 	{"timestamps", required_argument, NULL, OPT_TIMESTAMPS}, \
+	{"scale-counters", no_argument, NULL, OPT_SCALE_COUNTERS}, \
 	{"datagram-size", required_argument, NULL, OPT_DATAGRAM_SIZE}, \
 	{"template-interval", required_argument, NULL, OPT_TEMPLATE_INTERVAL}, \
 	{"source-id", required_argument, NULL, OPT_SOURCE_ID}
@@ -64,7 +67,7 @@ enum send_option_id {
 	"      --rate N                records/s, or NMbit, Ndatagrams  [20000datagrams]\n"        \
 	"      --distribute HOW        mirror: all to each collector, balance  [mirror]\n"         \
 	"      --fields LIST           minimal, standard+qinq, standard,-mac  [standard]\n"        \
-	"      --timestamps, --datagram-size, --source-id, --tls-ca and more: the manual\n"
+	"      --timestamps, --scale-counters, --datagram-size and more: the manual\n"
 
 // What applies where nothing is said.
 void send_options_init(struct send_options *options);

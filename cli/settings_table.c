@@ -436,6 +436,16 @@ const struct setting settings[] = {
 			"absolute ones, or both.",
 	},
 	{
+		.key = "export.scale_counters",
+		.option = "scale-counters",
+		.id = OPT_SCALE_COUNTERS,
+		.type = SETTING_FLAG,
+		.standard = "false",
+		.help = "multiply counters of sampled packets",
+		.text = "Packets and octets are told times the sampling interval, and that nothing "
+			"was sampled, for collectors that do not multiply by themselves.",
+	},
+	{
 		.key = "export.datagram_size",
 		.option = "datagram-size",
 		.id = OPT_DATAGRAM_SIZE,

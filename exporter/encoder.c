@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "datagrams.h"
 #include "ipfix.h"
@@ -14,6 +15,8 @@ struct encoder {
 	struct netflow5 *netflow5;
 	export_send_fn send;
 	void *arg;
+	bool scales;
+	uint32_t scale; // of the records to come
 };
 
 // An IPFIX message is a run of one.
@@ -59,7 +62,12 @@ static void new_netflow5(struct encoder *encoder, const struct encoder_config *c
 	);
 }
 
-struct encoder *encoder_new(const struct encoder_config *config, export_send_fn send, void *arg) {
+struct encoder *encoder_new(const struct encoder_config *wanted, export_send_fn send, void *arg) {
+	struct encoder_config own = *wanted;
+	const struct encoder_config *config = &own;
+
+	if (own.scale_counters && own.sampling_interval > 0)
+		own.sampling_interval = 1;
 	if (send == NULL) {
 		errno = EINVAL;
 		return NULL;
@@ -69,6 +77,8 @@ struct encoder *encoder_new(const struct encoder_config *config, export_send_fn 
 		return NULL;
 	encoder->send = send;
 	encoder->arg = arg;
+	encoder->scales = own.scale_counters;
+	encoder->scale = own.scale_counters ? wanted->sampling_interval : 1;
 	bool once = config->template_interval_ms == 0 && config->template_packets == 0;
 	if (config->protocol == ENCODER_IPFIX && once)
 		new_ipfix(encoder, config);
@@ -106,15 +116,40 @@ uint16_t encoder_most_bytes(enum encoder_protocol protocol) {
 	return protocol == ENCODER_IPFIX ? IPFIX_MAX_MESSAGE_BYTES : NETFLOW9_MAX_DATAGRAM_BYTES;
 }
 
-void encoder_add(
-	struct encoder *encoder, const struct flow_record *records, size_t n_records, int64_t now_ms
-) {
+static void
+add(struct encoder *encoder, const struct flow_record *records, size_t n_records, int64_t now_ms) {
 	if (encoder->ipfix != NULL)
 		ipfix_add(encoder->ipfix, records, n_records, now_ms);
 	else if (encoder->netflow5 != NULL)
 		netflow5_add(encoder->netflow5, records, n_records, now_ms);
 	else
 		datagrams_add(encoder->datagrams, records, n_records, now_ms);
+}
+
+static uint64_t times(uint64_t value, uint32_t scale) {
+	uint64_t product;
+	return __builtin_mul_overflow(value, scale, &product) ? UINT64_MAX : product;
+}
+
+void encoder_add(
+	struct encoder *encoder, const struct flow_record *records, size_t n_records, int64_t now_ms
+) {
+	enum { AT_ONCE = 64 };
+	struct flow_record scaled[AT_ONCE];
+
+	if (encoder->scale <= 1) {
+		add(encoder, records, n_records, now_ms);
+		return;
+	}
+	for (size_t n; n_records > 0; records += n, n_records -= n) {
+		n = n_records < AT_ONCE ? n_records : AT_ONCE;
+		memcpy(scaled, records, n * sizeof(*records));
+		for (size_t i = 0; i < n; i++) {
+			scaled[i].packets = times(records[i].packets, encoder->scale);
+			scaled[i].octets = times(records[i].octets, encoder->scale);
+		}
+		add(encoder, scaled, n, now_ms);
+	}
 }
 
 void encoder_flush(struct encoder *encoder, int64_t now_ms) {
@@ -134,6 +169,10 @@ void encoder_renew_templates(struct encoder *encoder) {
 }
 
 void encoder_set_sampling(struct encoder *encoder, uint32_t interval, uint8_t algorithm) {
+	if (encoder->scales) {
+		encoder->scale = interval;
+		return;
+	}
 	if (encoder->ipfix != NULL)
 		ipfix_set_sampling(encoder->ipfix, interval, algorithm);
 	else if (encoder->netflow5 != NULL)

@@ -9,6 +9,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ struct encoder_config {
 	uint32_t template_packets;
 	uint32_t sampling_interval; // 1 = every packet
 	uint8_t sampling_algorithm; // 1 deterministic (0 too), 2 random
+	// Packets and octets are told times the interval, and that nothing was sampled: for
+	// collectors that do not multiply.
+	bool scale_counters;
 	// What is told of each flow; NULL = the standard. It is copied.
 	const struct field_profile *profile;
 };

@@ -683,6 +683,50 @@ static void sampling_is_announced_also_when_every_packet_counts(void **state) {
 	}
 }
 
+// The collector reads what was before sampling, and that nothing was sampled.
+static void counters_are_scaled_where_it_is_asked_for(void **state) {
+	static struct flow_record records[N_RECORDS], expected[N_RECORDS];
+	struct random random = {4};
+	(void)state;
+
+	make_records(records, N_RECORDS, &random);
+	for (unsigned i = 0; i < 2; i++) {
+		struct fixture fixture;
+		begin(&fixture, i == 0 ? ENCODER_NETFLOW9 : ENCODER_IPFIX, 1400);
+		fixture.records = expected;
+		struct encoder *encoder = encoder_new(
+			&(struct encoder_config){
+				.protocol = fixture.protocol,
+				.source_id = SOURCE_ID,
+				.datagram_bytes = fixture.datagram_bytes,
+				.template_packets = 100,
+				.sampling_interval = 10,
+				.scale_counters = true,
+			},
+			take,
+			&fixture
+		);
+		assert_non_null(encoder);
+		for (unsigned n = 0; n < N_RECORDS; n++) {
+			uint64_t scale = n < N_RECORDS / 2 ? 10 : 1000;
+			records[n].packets >>= 20; // no overflow; one below
+			records[n].octets >>= 20;
+			expected[n] = records[n];
+			expected[n].packets *= scale;
+			expected[n].octets *= scale;
+		}
+		records[N_RECORDS - 1].octets = UINT64_MAX / 2;
+		expected[N_RECORDS - 1].octets = UINT64_MAX;
+		encoder_add(encoder, records, N_RECORDS / 2, MS_2026);
+		encoder_set_sampling(encoder, 1000, 2);
+		encoder_add(encoder, records + N_RECORDS / 2, N_RECORDS - N_RECORDS / 2, MS_2026);
+		encoder_flush(encoder, MS_2026);
+		assert_int_equal(fixture.n_records[0] + fixture.n_records[1], N_RECORDS);
+		assert_int_equal(fixture.sampling, 1);
+		end(&fixture, encoder);
+	}
+}
+
 // What people who run collectors would be advised of an exporter.
 static void the_default_gives_no_reason_for_advice(void **state) {
 	static struct flow_record records[N_RECORDS];
@@ -739,6 +783,7 @@ int main(void) {
 		cmocka_unit_test(losses_are_told_once_somebody_counts_them),
 		cmocka_unit_test(a_stream_is_told_counts_without_their_templates),
 		cmocka_unit_test(sampling_is_announced_also_when_every_packet_counts),
+		cmocka_unit_test(counters_are_scaled_where_it_is_asked_for),
 		cmocka_unit_test(the_default_gives_no_reason_for_advice),
 		cmocka_unit_test(wrong_settings_are_refused),
 	};
