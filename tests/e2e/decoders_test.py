@@ -150,9 +150,9 @@ def check_nfacctd(name):
     assert got == expected, (list((got - expected).items())[:3], list((expected - got).items())[:3])
 
 
+# Of all captures, and field by field: tests/interop, which does not run under sanitizers.
 TESTS = []
-for capture in ("web.pcap", "dns.pcap", "ping.pcap", "scan.pcap", "vlan.pcap", "fragments.pcap",
-                "mixed.pcap.gz"):
+for capture in ("fragments.pcap", "mixed.pcap.gz"):
     TESTS.append((f"tshark finds nothing wrong with {capture}",
                   lambda capture=capture: check_tshark(capture)))
     TESTS.append((f"tshark computes the durations of {capture}",
