@@ -30,6 +30,21 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 all exported, 1 something failed (said on stderr), 2 wrong usage.\n";
 
+// The options of the short help.
+static const char *const common[] = {
+	"archive",
+	"from",
+	"until",
+	"last",
+	"collector",
+	"to",
+	"rate",
+	"fields",
+	"ledger",
+	"progress",
+	NULL,
+};
+
 enum option_id {
 	OPT_TO = 't',
 	OPT_HELP = 'h',
@@ -175,10 +190,8 @@ int export_options_parse(struct export_options *options, int argc, char **argv, 
 	send_options_init(&options->send);
 	options_begin("export");
 	while ((id = getopt_long(argc, argv, ":c:t:h", long_options, NULL)) != -1) {
-		if (id == OPT_HELP) {
-			fputs(help, stdout);
-			return 1;
-		}
+		if (id == OPT_HELP)
+			return options_help(help, common, optarg);
 		if (id == '?' || id == ':')
 			return options_wrong(id, argv);
 		if (parse_option(&parsing, id, optarg) < 0)

@@ -47,6 +47,8 @@ static const char *const common[] = {
 	"filter",
 	"deduplicate",
 	"sample",
+	"rate",
+	"fields",
 	"progress",
 	NULL,
 };

@@ -62,12 +62,22 @@ enum send_option_id {
 	{"source-id", required_argument, NULL, OPT_SOURCE_ID}
 // clang-format on
 
-// In the help of a command. A screen is short: what few need stands in the manual alone.
-#define SEND_OPTIONS_HELP                                                                          \
-	"      --rate N                records/s, or NMbit, Ndatagrams  [20000datagrams]\n"        \
-	"      --distribute HOW        mirror: all to each collector, balance  [mirror]\n"         \
-	"      --fields LIST           minimal, standard+qinq, standard,-mac  [standard]\n"        \
-	"      --timestamps, --scale-counters, --datagram-size and more: the manual\n"
+// In the help of a command; --help without "all" leaves most of them out.
+// clang-format off
+#define SEND_OPTIONS_HELP \
+	"      --rate N                records/s, or NMbit, Ndatagrams  [20000datagrams]\n" \
+	"      --distribute HOW        mirror: all to each collector, balance  [mirror]\n" \
+	"      --fields LIST           minimal, standard+qinq, standard,-mac  [standard]\n" \
+	"      --timestamps WHICH      of NetFlow v9: uptime, absolute, both  [uptime]\n" \
+	"      --scale-counters        multiply counters of sampled packets\n" \
+	"      --datagram-size BYTES   largest export datagram  [1400, IPv6 1232]\n" \
+	"      --template-interval T   templates again after this time  [30s]\n" \
+	"      --source-id N           observation domain of the records  [1]\n" \
+	"      --tls-ca FILE           who may sign a collector's certificate (ipfix+tls)\n" \
+	"      --tls-cert FILE         certificate that is shown to collectors\n" \
+	"      --tls-key FILE          the key of that certificate\n" \
+	"      --tls-name NAME         name in a collector's certificate\n"
+// clang-format on
 
 // What applies where nothing is said.
 void send_options_init(struct send_options *options);

@@ -18,7 +18,7 @@ static const char help[] =
 	"Shows what would apply to a weir run with this config file and these options,\n"
 	"and where each value comes from. What is shown is a config file itself.\n"
 	"\n"
-	"      --config FILE  as FILE alone; without either, options and defaults are shown\n"
+	"      --config FILE  as FILE alone; without either: options and defaults\n"
 	"      --json         one object a line\n"
 	"      --example      print a config file with every key and what it means\n"
 	"\n"

@@ -12,7 +12,10 @@ from collect import tap
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 COMPLETION = os.environ["WEIR_COMPLETION"]
 SOURCES = {
-    "run": ("run_options.c", "send_options.h", "archive_options.h"),
+    "run": ("settings_table.c", "run_options.c"),
+    "top": ("top_options.c",),
+    "check-config": ("check_config.c",),
+    "show-config": ("show_config.c",),
     "replay": ("replay_options.c", "send_options.h", "archive_options.h"),
     "query": ("query_options.c",),
     "export": ("export_options.c", "send_options.h"),
@@ -31,15 +34,20 @@ def run(*arguments, status=0):
 
 
 def commands():
-    return re.findall(r"^  (\w+) {2,}", run("--help").stdout, re.M)
+    return re.findall(r"^  ([\w-]+) {2,}", run("--help").stdout, re.M)
 
 
 def options(command):
-    """The tables of getopt_long() in the sources."""
+    """The tables of getopt_long() in the sources, and that of settings: of flags what help shows."""
     found = set()
     for name in SOURCES[command]:
         with open(os.path.join(ROOT, "cli", name), encoding="utf-8") as file:
-            found |= set(re.findall(r'\{"([a-z0-9-]+)", \w+_argument,', file.read()))
+            text = file.read()
+        found |= set(re.findall(r'\{"([a-z0-9-]+)", \w+_argument,', text))
+        for setting in text.split("\t{\n")[1:] if name == "settings_table.c" else []:
+            is_on = "SETTING_FLAG" in setting and '.standard = "true"' in setting
+            found |= {("no-" if is_on else "") + option
+                      for option in re.findall(r'\.option = "([a-z0-9-]+)"', setting)}
     return {"--" + name for name in found}
 
 
@@ -76,7 +84,7 @@ def test_the_long_help_has_every_option_and_the_short_one_counts_the_others():
     for command in commands():
         long, short = (set(re.findall(r"^ {2}(?:-\w, |    )(--[a-z0-9-]+)", text, re.M))
                        for text in (run(command, "--help=all").stdout, run(command, "--help").stdout))
-        if "--archive-rotate" in options(command):
+        if "--help-archive" in options(command):
             long |= set(re.findall(r"^ {6}(--[a-z0-9-]+)", run(command, "--help-archive").stdout,
                                    re.M)) | {"--help-archive"}
         assert long | {"--help"} == options(command) | {"--help"}, (command, long ^ options(command))
