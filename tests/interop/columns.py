@@ -5,7 +5,7 @@ everything else: the collector must say exactly what is expected here."""
 import tempfile
 
 import readers
-from records import FIELDS, IPFIX, V9, File, Tcp, is_icmp
+from records import FIELDS, IPFIX, V5, V9, V9_MORE, File, Tcp, Tls, is_icmp
 
 EQUAL, SECONDS, SCALED, UNKNOWN = "equal", "whole seconds", "scaled", "not known"
 
@@ -55,6 +55,10 @@ NFDUMP = {
     "sampling": unknown("not in its output"),
     "source_id": unknown("has a number of its own for each exporter"),
 }
+
+
+NO_WORDS = "NetFlow v5 has no words for it"
+OF_V5 = {f: unknown(NO_WORDS) for f in ("vlan", "src_mac", "dst_mac", "end_reason", "ttl_min", "ttl_max")}
 
 
 class Column:
@@ -121,5 +125,12 @@ COLUMNS = [
                                           "element 32 is taken for it")}, {}, lambda facts: facts["after_options"]),
     Column("libfixbuf-tools", File, of_files(File), name="ipfixDump"),
     Column("libfixbuf-tools", Tcp, of_files(Tcp), name="ipfixDump"),
+    Column("libfixbuf-tools", Tls, of_files(Tls), name="ipfixDump"),
+    Column("tshark", V9_MORE, lambda cases, log, feeds: readers.tshark(feeds(V9_MORE)[0], log), None,
+           check_tshark),
+    Column("nfdump", V9_MORE, lambda cases, log, feeds: readers.nfdump(V9_MORE, cases, log),
+           NFDUMP | {f: scaled(f) for f in ("packets", "bytes")}, check_nfcapd(lambda facts: 0)),
+    Column("nfdump", V5, lambda cases, log, feeds: readers.nfdump(V5, cases, log),
+           NFDUMP | OF_V5 | {f: scaled(f) for f in ("packets", "bytes")}, check_nfcapd(lambda facts: 0)),
 ]
 NODE = Column("node-netflowv9", V9, lambda cases, log, feeds: readers.node(feeds(V9)[0]))

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -106,10 +107,11 @@ class Udp:
     """A way on which records travel in datagrams: a scheme of --collector, options of replay, and
     fields that it has not. Another transport or template is one more of these."""
 
-    def __init__(self, name, scheme, options=()):
+    def __init__(self, name, scheme, options=(), tells=lambda r: True):
         self.name = name
         self.scheme = scheme
         self.options = list(options)
+        self.tells = tells  # whether it has words for a record
 
     def replay(self, case, destinations):
         collectors = [f"--collector={self.scheme}{d}" for d in destinations]
@@ -148,27 +150,38 @@ class Tcp:
 
     name = "IPFIX over TCP"
 
-    @staticmethod
-    def feed(cases, folder):
+    scheme_of_session = "ipfix+tcp"
+
+    @classmethod
+    def options(cls, _folder):
+        return []
+
+    @classmethod
+    def accept(cls, server):
+        return server.accept()[0]
+
+    @classmethod
+    def feed(cls, cases, folder):
         paths = []
+        options = cls.options(folder)
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(20)
-            destination = "ipfix+tcp://127.0.0.1:%d" % server.getsockname()[1]
+            destination = "%s://127.0.0.1:%d" % (cls.scheme_of_session, server.getsockname()[1])
             for case in cases:
                 if not case.truth():
                     continue  # no record, and perhaps no session
                 paths.append(os.path.join(folder, f"{case.source_id}.ipfix"))
                 with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                    session = pool.submit(Tcp.read, server)
-                    replay("--collector", destination, *case.arguments)
+                    session = pool.submit(cls.read, server)
+                    replay("--collector", destination, *options, *case.arguments)
                 with open(paths[-1], "wb") as file:
                     file.write(session.result())
         return paths
 
-    @staticmethod
-    def read(server):
+    @classmethod
+    def read(cls, server):
         octets = bytearray()
-        connection, _ = server.accept()
+        connection = cls.accept(server)
         with connection:
             connection.settimeout(20)
             while some := connection.recv(65536):
@@ -176,5 +189,32 @@ class Tcp:
         return octets
 
 
+class Tls(Tcp):
+    """The same over TLS, to a server whose certificate is its own authority."""
+
+    name = "IPFIX over TLS"
+    scheme_of_session = "ipfix+tls"
+    context = None
+
+    @classmethod
+    def options(cls, folder):
+        paths = [os.path.join(folder, name) for name in ("certificate.pem", "key.pem")]
+        subprocess.run(
+            [need("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=collector",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]],
+            capture_output=True, check=True, timeout=20,
+        )
+        cls.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        cls.context.load_cert_chain(*paths)
+        return ["--tls-ca", paths[0]]
+
+    @classmethod
+    def accept(cls, server):
+        return cls.context.wrap_socket(server.accept()[0], server_side=True)
+
+
 V9 = Udp("v9", "netflow9://")
+V9_MORE = Udp("v9 with both VLAN tags and MPLS", "netflow9://", ["--fields=standard+qinq+mpls"])
+V5 = Udp("v5", "netflow5://", tells=lambda r: ":" not in r["src_addr"])
 IPFIX = Udp("IPFIX", "ipfix://")
