@@ -42,10 +42,10 @@ struct collector {
 
 	// In sessions.
 	struct stream *stream;
-	uint64_t n_sessions; // when the encoder was made
+	uint64_t n_sessions;                  // when the encoder was made
 	struct sockaddr_storage source, peer; // of sessions, as far as it was known at the start
-	time_ns_t down_ns;   // since when there is no session; 0 = there is
-	bool broken;         // what is under construction belongs to no session
+	time_ns_t down_ns;                    // since when there is no session; 0 = there is
+	bool broken;                          // what is under construction belongs to no session
 
 	// Over UDP.
 	int socket;
