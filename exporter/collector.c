@@ -311,6 +311,10 @@ bool collector_has_sessions(const struct collector *collector) {
 	return collector->stream != NULL;
 }
 
+bool collector_refused(const struct collector *collector) {
+	return atomic_load_explicit(&collector->refused, memory_order_relaxed);
+}
+
 bool collector_needs_names(const struct collector *collector) {
 	return collector->stream != NULL ? stream_needs_names(collector->stream)
 					 : collector_socket_has_name(collector->address);

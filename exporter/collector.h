@@ -82,6 +82,10 @@ void collector_close(struct collector *collector);
 // added too, and are lost.
 [[nodiscard]] bool collector_ready(struct collector *collector, int timeout_ms);
 
+// Whether a datagram was refused of late: whoever listens next is to get templates soon. Any
+// thread.
+bool collector_refused(const struct collector *collector);
+
 // Whether collector_ready() is to be called every second or so also while there are no records, for
 // the end of a session to be noticed.
 bool collector_has_sessions(const struct collector *collector);

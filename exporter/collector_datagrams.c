@@ -26,7 +26,7 @@ enum {
 
 // While there are refusals, and some seconds after. One refusal says nothing of what follows it:
 // Linux answers so about once a second, whatever it is sent in between.
-#define RENEW_EVERY_NS (500 * NS_PER_MS)
+#define RENEW_EVERY_NS (300 * NS_PER_MS)
 
 // Datagrams to the kernel in one call, all or none: several only with segmentation. Returns 0
 // or a negative errno.
@@ -109,6 +109,7 @@ static void count_refusal(struct collector *collector) {
 	collector_count(&collector->counters.refusals, 1);
 	encoder_renew_templates(collector->encoder);
 	collector->renewed_ns = collector_now();
+	atomic_store_explicit(&collector->refused, true, memory_order_relaxed);
 	trouble_seen(&collector->troubles, TROUBLE_REFUSED, collector->renewed_ns, 0, NULL);
 }
 
@@ -198,6 +199,11 @@ void collector_datagrams(struct collector *collector, const struct export_run *r
 		time_ns_t now_ns = collector_now();
 		trouble_tick(&collector->troubles, now_ns);
 		renew_again(collector, now_ns);
+		atomic_store_explicit(
+			&collector->refused,
+			collector->troubles.kinds[TROUBLE_REFUSED].on,
+			memory_order_relaxed
+		);
 		reopen(collector, now_ns);
 	}
 }

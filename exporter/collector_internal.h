@@ -58,6 +58,7 @@ struct collector {
 	// Set by any thread. Relaxed: they may be seen late.
 	atomic_ullong hurry; // records a second
 	atomic_bool aborted;
+	atomic_bool refused; // set by the sending thread, read by any
 	struct troubles troubles;
 	struct collector_counters counters;
 };

@@ -15,6 +15,7 @@
 
 enum {
 	MAX_HOLD_MS = 1000,          // a record waits no longer than this for its message to fill
+	REFUSED_HOLD_MS = 200,       // live, while nobody may listen: templates wait with it
 	REPLAY_QUEUE_RECORDS = 1024, // within the second-level cache
 	LIVE_QUEUE_RECORDS = 65536,  // 6 MiB: over 100 ms at the rate that is the default
 	WAKE_RECORDS = 512,          // most of a run of datagrams
@@ -177,9 +178,13 @@ put_mark(struct destination *destination, enum mark mark, uint64_t value, uint8_
 }
 
 void destination_tick(struct destination *destination, int64_t now_ms) {
+	int64_t hold_ms = MAX_HOLD_MS;
+
+	if (destination->live && collector_refused(destination->collector))
+		hold_ms = REFUSED_HOLD_MS;
 	// Also what belongs before a clock that was set back.
 	if (!destination->pending
-	    || (now_ms - destination->begun_ms < MAX_HOLD_MS && now_ms >= destination->now_ms))
+	    || (now_ms - destination->begun_ms < hold_ms && now_ms >= destination->now_ms))
 		return;
 	if (put_mark(destination, MARK_FLUSH, 0, 0)) {
 		destination->pending = false;

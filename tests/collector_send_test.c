@@ -422,7 +422,7 @@ static void templates_come_again_for_a_while_after_a_refusal(void **state) {
 	collector_flush(collector, NOW_MS);
 	unsigned long before = kernel.decoder.n_with_templates;
 	for (unsigned round = 1; round <= 2; round++) {
-		usleep(550000);
+		usleep(350000);
 		add(collector, 1, 0);
 		collector_flush(collector, NOW_MS); // says that time has gone by
 		add(collector, 1, 0);
