@@ -19,9 +19,11 @@
 
 #define HOUR_NS (3600 * NS_PER_S)
 
-// Each call in turn; where threads are watched, which takes its time, some.
+// Each call in turn; under a sanitizer, which takes its time, some.
 #ifdef __SANITIZE_THREAD__
-#define STRIDE 5
+#define STRIDE 7
+#elif defined(__SANITIZE_ADDRESS__)
+#define STRIDE 4
 #else
 #define STRIDE 1
 #endif
