@@ -115,7 +115,10 @@ def tests_of(folder, manifest):
         if row["scope"] not in ("core", "ext"):
             tests.append((f"{name} is refused by name", lambda name=name: refuse(folder, name)))
             continue
-        for mode, options in MODES.items():
+        modes = list(MODES.items())
+        if os.environ.get("WEIR_SANITIZED") == "1":  # takes its time: each capture in one way
+            modes = [modes[len(tests) % len(modes)]]
+        for mode, options in modes:
             tests.append((f"{name} {mode}",
                           lambda row=row, n=n, options=options: compare(folder, row, n, options)))
     return tests
