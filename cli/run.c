@@ -11,6 +11,7 @@
 
 #include "commands.h"
 #include "doctor_checks.h"
+#include "duplicate.h"
 #include "exporter.h"
 #include "flow_cache.h"
 #include "interfaces.h"
@@ -332,10 +333,13 @@ static bool enter_sandbox(struct session *session) {
 
 // The collectors hear of what was lost before it could be told.
 static void tell_dropped(struct session *session) {
+	// Of this thread alone; the live server reads ledgers meanwhile.
+	static struct ledger_port queues[SENSOR_MAX_PORTS * SENSOR_MAX_WORKERS];
+	static struct ledger_pair duplicates[DUPLICATE_MOST_PAIRS];
 	struct ledger ledger;
 	uint64_t packets = 0;
 
-	sensor_ledger(session->sensor, &ledger);
+	sensor_ledger_copy(session->sensor, &ledger, queues, duplicates);
 	for (unsigned i = 0; i < ledger.n_ports; i++)
 		packets +=
 			ledger.ports[i].missed + ledger.ports[i].errors + ledger.ports[i].no_mbuf;

@@ -231,8 +231,10 @@ bool top_feed_end(struct top_feed *feed) {
 	bool asks = feed->asks && !feed->ended;
 	pthread_cond_signal(&feed->wakes);
 	pthread_mutex_unlock(&feed->lock);
-	if (asks)
+	if (asks) { // the end of the program ends it
+		pthread_detach(feed->thread);
 		return false;
+	}
 	pthread_join(feed->thread, NULL);
 	close(feed->fd);
 	free(feed);

@@ -22,13 +22,18 @@ enum {
 // family may be another, and another socket may have the port.
 static void bind_like(int fd, const struct sockaddr_storage *named) {
 	struct sockaddr_storage any = {.ss_family = named->ss_family};
+	struct sockaddr_in6 in6;
+	struct sockaddr_in in;
 
-	if (named->ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&any)->sin6_port =
-			((const struct sockaddr_in6 *)named)->sin6_port;
-	else
-		((struct sockaddr_in *)&any)->sin_port =
-			((const struct sockaddr_in *)named)->sin_port;
+	if (named->ss_family == AF_INET6) {
+		memcpy(&in6, named, sizeof(in6));
+		in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = in6.sin6_port};
+		memcpy(&any, &in6, sizeof(in6));
+	} else {
+		memcpy(&in, named, sizeof(in));
+		in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = in.sin_port};
+		memcpy(&any, &in, sizeof(in));
+	}
 	// This socket and the one that it replaces have the port for a moment. Else no two have:
 	// the kernel would give it to two that both allow it.
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
@@ -128,9 +133,9 @@ bool collector_socket_has_name(const char *destination) {
 }
 
 int collector_socket_renew(const char *destination, int *socket, int *family, char *error) {
-	struct sockaddr_storage named;
+	struct sockaddr_storage named = {0};
 	socklen_t bytes = sizeof(named);
-	int new_family;
+	int new_family = AF_UNSPEC;
 
 	bool has_name = getsockname(*socket, (struct sockaddr *)&named, &bytes) == 0;
 	setsockopt(*socket, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));

@@ -285,7 +285,7 @@ static bool step(struct stream *stream, struct stream_wait *wait) {
 
 int stream_connect(struct stream *stream, int timeout_ms) {
 	int64_t until_ms = stream_monotonic_ms() + timeout_ms;
-	struct stream_wait wait;
+	struct stream_wait wait = {.fd = -1};
 
 	if (stream->phase == STREAM_UP && stream_discard(stream) < 0)
 		stream_lose(stream);
