@@ -89,10 +89,8 @@ int decode_options_parse(struct decode_options *options, int argc, char **argv) 
 	*options = (struct decode_options){0};
 	options_begin("decode");
 	while ((id = getopt_long(argc, argv, ":l:p:f:tn:qsh", long_options, NULL)) != -1) {
-		if (id == OPT_HELP) {
-			fputs(help, stdout);
-			return 1;
-		}
+		if (id == OPT_HELP)
+			return options_help(help, NULL, optarg);
 		if (id == '?' || id == ':')
 			return options_wrong(id, argv);
 		if (parse_option(options, id, optarg) < 0)

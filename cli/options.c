@@ -194,7 +194,7 @@ int options_help(const char *help, const char *const *common, const char *arg) {
 	unsigned n_hidden = 0;
 	bool hidden = false;
 
-	if (arg != NULL && strcmp(arg, "all") == 0) {
+	if (arg == NULL ? common == NULL : strcmp(arg, "all") == 0) {
 		fputs(help, stdout);
 		return 1;
 	}

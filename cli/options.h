@@ -41,7 +41,7 @@ int options_flows_in_memory(const char *text, uint32_t *n_flows);
 
 // Prints a command's help. With the argument "all" of --help all of it; without one, of its lines
 // about options those of `common`, which NULL ends, so that it fits a screen, and how many more
-// there are. Returns 1, or -EINVAL for another argument.
+// there are; all where `common` is NULL. Returns 1, or -EINVAL for another argument.
 int options_help(const char *help, const char *const *common, const char *arg);
 
 // What getopt_long(), which returned `id`, did not like about the argument it stopped at.

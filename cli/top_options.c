@@ -135,10 +135,8 @@ int top_options_parse(struct top_options *options, int argc, char **argv) {
 	};
 	options_begin("top");
 	while ((id = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-		if (id == OPT_HELP) {
-			fputs(help, stdout);
-			return 1;
-		}
+		if (id == OPT_HELP)
+			return options_help(help, NULL, optarg);
 		if (id == '?' || id == ':')
 			return options_wrong(id, argv);
 		if (parse_option(options, id, optarg) < 0)

@@ -100,7 +100,7 @@ def test_the_long_help_has_every_option_and_the_short_one_counts_the_others():
 
 
 def test_a_help_of_something_else_is_a_mistake():
-    for command in ("run", "replay", "query"):
+    for command in ("run", "replay", "query", "export", "decode", "top"):
         assert "--help=al" in run(command, "--help=al", status=2).stderr
 
 
