@@ -18,9 +18,11 @@ function short(n) {
 	let i = 0;
 	while (n >= 999.5 && i < prefixes.length - 1) { n /= 1000; i++; }
 	const digits = i === 0 ? (n < 10 ? 1 : 0) : n < 9.995 ? 2 : n < 99.95 ? 1 : 0;
-	const text = n.toFixed(digits).replace(/\.0+$|(\.\d*[1-9])0+$/, "$1");
+	const text = n.toFixed(digits);
 	return i > 0 ? `${text}\u202f${prefixes[i]}` : text;
 }
+// For axes, where all is round: 1.50 M as 1.5 M.
+const round = n => short(n).replace(/\.0+(?!\d)|(\.\d*[1-9])0+(?!\d)/, "$1");
 // A unit stands behind the prefix without a space: 1.23 kB, but 12 B.
 const sized = (n, unit) => {
 	const text = short(n);
@@ -28,7 +30,9 @@ const sized = (n, unit) => {
 };
 const percent = share => {
 	const p = 100 * share;
-	return p > 0 && p < 0.1 ? "<0.1 %" : `${p.toFixed(p > 0 && p < 10 ? 1 : 0)} %`;
+	if (p > 0 && p < 0.1) return "<0.1 %";
+	if (p > 99.9 && p < 100) return ">99.9 %";
+	return `${p.toFixed((p > 0 && p < 10) || (p > 99 && p < 100) ? 1 : 0)} %`;
 };
 const clock = ms => new Date(ms).toLocaleTimeString("en-GB");
 const hourMinute = ms => clock(ms).slice(0, 5);
@@ -213,8 +217,10 @@ class Chart {
 		this.units = make("span", "", unit);
 		this.when = make("span", "when");
 		now.append(this.value, this.units, this.when);
-		card.append(make("h3", "", title), now);
-		if (series.length > 1) card.append(this.legend());
+		const head = make("div", "head");
+		head.append(make("h3", "", title));
+		if (series.length > 1) head.append(this.legend());
+		card.append(head, now);
 		this.plot = make("div", "plot");
 		this.plot.tabIndex = 0;
 		this.plot.setAttribute("role", "slider");
@@ -262,7 +268,7 @@ class Chart {
 		});
 	}
 	text(value) {
-		return this.whole ? short(Math.round(value)) : short(value);
+		return this.whole && value < 1000 ? int(Math.round(value)) : short(value);
 	}
 	reading(sample) {
 		return this.series.map(one => this.text(sample[one.key])).join(" / ");
@@ -298,7 +304,7 @@ class Chart {
 		const peak = this.peak(), most = Math.max(peak ? peak.value : 0, this.whole ? 4 : 1);
 		const step = Math.max(niceStep(most, 3), this.whole ? 1 : 0), top = step * Math.ceil(most / step - 1e-9);
 		const labels = [];
-		for (let value = 0; value <= top * 1.0001; value += step) labels.push([value, short(value)]);
+		for (let value = 0; value <= top * 1.0001; value += step) labels.push([value, round(value)]);
 		const bottom = height - 20, head = 8, right = width - 4;
 		this.left = 10 + Math.max(...labels.map(([, text]) => text.length)) * 6.5;
 		const [from, to] = timeRange();
@@ -373,7 +379,6 @@ const charts = {
 		{key: "recordsLost", name: "flow records", kind: "records"},
 	]),
 };
-charts.bits.text = value => short(value);
 function point(sample) {
 	if (sample === pointed) return;
 	pointed = sample;
@@ -389,18 +394,18 @@ const topColumns = title => [
 ];
 const quiet = "Nothing moves just now.";
 const show = {
-	sources: table($("sources"), topColumns("address"), quiet),
-	destinations: table($("destinations"), topColumns("address"), quiet),
-	services: table($("services"), topColumns("protocol and port"), quiet),
-	conversations: table($("conversations"), topColumns("between"), quiet),
+	sources: table($("sources"), topColumns("address"), quiet, "ranked"),
+	destinations: table($("destinations"), topColumns("address"), quiet, "ranked"),
+	services: table($("services"), topColumns("protocol and port"), quiet, "ranked"),
+	conversations: table($("conversations"), topColumns("between"), quiet, "ranked"),
 	ports: table($("ports"), [
 		{title: "port", name: "name"}, {title: "link"}, {title: "bit/s", name: NUMBER},
 		{title: "packets/s", name: NUMBER}, {title: "packets", name: NUMBER},
-		{title: "lost", name: NUMBER}, {title: "last minute", name: NUMBER},
+		{title: "lost", name: NUMBER}, {title: "lost, last min", name: NUMBER},
 	], "There is no port.", "stack"),
 	sinks: table($("sinks"), [
 		{title: "destination", name: "name"}, {title: "state"}, {title: "records/s", name: NUMBER},
-		{title: "sent", name: NUMBER}, {title: "lost", name: NUMBER}, {title: "why", name: "full"},
+		{title: "sent", name: NUMBER}, {title: "lost", name: NUMBER}, {title: "lost, why", name: "full"},
 	], "Nowhere: no collector and no archive was asked for.", "stack"),
 	packets: table($("packets"), [
 		{title: "since the start", name: "name"}, {title: "packets", name: NUMBER},
@@ -553,7 +558,7 @@ function showCharts(now) {
 	const last = samples[samples.length - 1];
 	charts.bits.update(short(now.rates.bits));
 	charts.packets.update(short(now.rates.packets));
-	charts.cached.update(short(now.cache.flows));
+	charts.cached.update(charts.cached.text(now.cache.flows));
 	charts.flows.update(short(now.rates.flows));
 	charts.lost.update(last ? charts.lost.reading(last) : "–");
 }
