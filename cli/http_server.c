@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@ enum {
 	HOST_BYTES = 256,
 	BACKLOG = 16,
 	MISDIRECTED = 421,     // RFC 9110 section 15.5.20
+	NICE = 10,             // packets go before those who ask
 	REQUEST_BYTES = 16384, // of a connection: the request's head, and what the answer needs
 };
 
@@ -25,7 +28,8 @@ enum {
 
 struct http_server {
 	struct http_server_config config;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemon; // NULL before it runs
+	int fd;
 	char host[HOST_BYTES]; // as the user named it
 	char url[HOST_BYTES + 32];
 };
@@ -289,20 +293,11 @@ static int open_socket(const char *address, char host[HOST_BYTES], char *error) 
 	return fd;
 }
 
-struct http_server *http_server_open(const struct http_server_config *config, char *error) {
-	struct http_server *server = calloc(1, sizeof(*server));
+// A thread has the priority of the one that makes it.
+static void *start_daemon(void *arg) {
+	struct http_server *server = arg;
 
-	if (server == NULL) {
-		snprintf(error, HTTP_ERROR_BYTES, "--http %s: no memory", config->address);
-		return NULL;
-	}
-	server->config = *config;
-	int fd = open_socket(config->address, server->host, error);
-	if (fd < 0) {
-		free(server);
-		return NULL;
-	}
-	set_url(server, fd);
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 	server->daemon = MHD_start_daemon(
 		MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC,
 		0,
@@ -311,7 +306,7 @@ struct http_server *http_server_open(const struct http_server_config *config, ch
 		on_request,
 		server,
 		MHD_OPTION_LISTEN_SOCKET,
-		fd,
+		server->fd,
 		MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)HTTP_MAX_CONNECTIONS,
 		MHD_OPTION_CONNECTION_TIMEOUT,
@@ -320,10 +315,30 @@ struct http_server *http_server_open(const struct http_server_config *config, ch
 		(size_t)REQUEST_BYTES,
 		MHD_OPTION_END
 	);
+	return NULL;
+}
+
+struct http_server *http_server_open(const struct http_server_config *config, char *error) {
+	struct http_server *server = calloc(1, sizeof(*server));
+
+	if (server == NULL) {
+		snprintf(error, HTTP_ERROR_BYTES, "--http %s: no memory", config->address);
+		return NULL;
+	}
+	server->config = *config;
+	server->fd = open_socket(config->address, server->host, error);
+	if (server->fd < 0) {
+		free(server);
+		return NULL;
+	}
+	set_url(server, server->fd);
+	pthread_t starter;
+	if (pthread_create(&starter, NULL, start_daemon, server) == 0)
+		pthread_join(starter, NULL);
 	if (server->daemon != NULL)
 		return server;
 	snprintf(error, HTTP_ERROR_BYTES, "--http %s: cannot start its thread", config->address);
-	close(fd);
+	close(server->fd);
 	free(server);
 	return NULL;
 }

@@ -6,7 +6,8 @@
 // for a browser is told to those alone who name this machine (http_host.h), and may be shown, kept
 // and sent on as little as a browser lets one say.
 //
-// Threads: one of its own, on which the routes' functions are called, one at a time.
+// Threads: one of its own, that other threads go before, on which the routes' functions are called,
+// one at a time.
 // Time: libmicrohttpd's, for connections that say nothing.
 
 #pragma once
