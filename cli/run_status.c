@@ -63,9 +63,8 @@ static struct history_counts counts_of(const struct metrics *metrics) {
 }
 
 void run_status_begin(struct run_status *status, const struct metrics *metrics) {
-	const struct history_counts counts = counts_of(metrics);
-
-	history_begin(&status->history, &counts);
+	// What came before is of the first sample.
+	history_begin(&status->history, &(struct history_counts){.taken_ns = metrics->taken_ns});
 	minute_mark(&status->minute, metrics);
 }
 
