@@ -535,6 +535,11 @@ function showArchive(archive) {
 function showHealth(now) {
 	const lines = now.health.map(line => [line.level, line.text]);
 	if (now.health_more > 0) lines.push([now.health[now.health.length - 1].level, `And ${now.health_more} more.`]);
+	sayHealth(lines);
+	const level = now.health[0].level;
+	document.title = `${level === "bad" ? "✕ " : level === "warning" ? "! " : ""}weir ${location.host}`;
+}
+function sayHealth(lines) {
 	const list = $("health");
 	while (list.children.length > lines.length) list.lastChild.remove();
 	lines.forEach(([level, text], i) => {
@@ -542,8 +547,6 @@ function showHealth(now) {
 		dress(item, level);
 		put(item, text);
 	});
-	const level = now.health[0].level;
-	document.title = `${level === "bad" ? "✕ " : level === "warning" ? "! " : ""}weir ${location.host}`;
 }
 function showAbout(now) {
 	put($("host"), location.host);
@@ -607,8 +610,10 @@ async function ask() {
 		showAll(now);
 		pulse("live", `live, ${clock(answered)}`);
 	} catch (error) {
+		const text = answered > 0 ? `No answer from weir since ${clock(answered)}.` : "No answer from weir.";
 		document.title = `? weir ${location.host}`;
-		pulse("lost", answered > 0 ? `No answer from weir since ${clock(answered)}.` : "No answer from weir.");
+		sayHealth([["bad", answered > 0 ? `${text} What is below is of then.` : text]]);
+		pulse("lost", text);
 	}
 	asks = false;
 	if (!document.hidden) timer = setTimeout(ask, ASK_MS);

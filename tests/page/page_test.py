@@ -125,7 +125,7 @@ def check_charts(browser):
         for kind in ("keyDown", "keyUp"):
             browser.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
         told = browser.evaluate("document.querySelector('.plot').getAttribute('aria-valuetext')")
-        assert re.fullmatch(r"\S+ bit/s at \d\d:\d\d:\d\d", told), told
+        assert re.fullmatch(r"[\d.]+(\s[kMG])? bit/s at \d\d:\d\d:\d\d", told), told
         crosses = browser.evaluate("document.querySelectorAll('#charts .cross').length")
         assert crosses == 5, (key, crosses)
     box = browser.evaluate("(b => [b.left, b.right, b.top])("
