@@ -196,7 +196,8 @@ static void exclude_own_export(struct session *session) {
 				strerror(-rc)
 			);
 	}
-	sensor_exclude(session->sensor, &own);
+	if (sensor_exclude(session->sensor, &own) < 0)
+		log_event(LOG_LEVEL_WARNING, NULL, "no memory: the export may be metered too");
 }
 
 static void tell_interfaces(struct session *session) {
