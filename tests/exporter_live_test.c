@@ -355,8 +355,11 @@ static void an_exporter_that_hangs_keeps_its_destinations(void **state) {
 	push(ring, record_mark(RECORD_ORDER_END, 1003 * TICKS_PER_S));
 	close(fds[0]);
 	exporter_join(exporter);
-	assert_int_equal(place_close(&first), now == 0 ? 2 : 1);
-	assert_int_equal(place_close(&second), now == 0 ? 0 : 1);
+	// The second record went to the one that was there before it hung, the first to it or to
+	// the other.
+	uint64_t n[] = {place_close(&first), place_close(&second)};
+	assert_int_equal(n[0] + n[1], 2);
+	assert_true(n[now] >= 1);
 	print_free(print);
 	fclose(out);
 	ring_free(ring);
