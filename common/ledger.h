@@ -60,6 +60,7 @@ struct ledger_loss {
 struct ledger_sink {
 	const char *name;
 	uint64_t records; // given to the sink
+	uint64_t absent;  // made while it was no sink; of sinks that share, while none of them was
 	bool shares;      // gets a part of all records, other such sinks the others
 	uint64_t sent;
 	struct ledger_loss losses[LEDGER_MAX_LOSSES];
