@@ -100,7 +100,7 @@ int ledger_check_sinks(
 			shares = true;
 			shared += sink->records;
 			unshared = sink->absent;
-		} else if (!equal(records,
+		} else if (!equal(sink->former ? sink->due : records,
 				  sink->absent + sink->records,
 				  "records made and given to a sink",
 				  error))

@@ -104,6 +104,13 @@ static void sinks_that_came_late_or_left_are_given_the_rest(void **state) {
 	assert_true(ledger_check(&ledger, error) < 0);
 	assert_non_null(strstr(error, "records made"));
 
+	// Of three that are gone, each had what was made meanwhile.
+	sinks[1] = (struct ledger_sink
+	){.name = "former", .former = true, .due = 7, .records = 7, .sent = 7};
+	assert_int_equal(ledger_check(&ledger, error), 0);
+	sinks[1].due = 8;
+	assert_true(ledger_check(&ledger, error) < 0);
+
 	// One record was made while there was none of those that share.
 	for (unsigned i = 1; i < 3; i++)
 		sinks[i] = (struct ledger_sink
