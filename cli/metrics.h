@@ -55,11 +55,14 @@ struct metrics {
 	double cpu_s;         // of the process
 };
 
+struct reload;
+
 struct metrics_sources {
 	struct sensor *sensor;
 	const struct sinks *sinks;
 	const struct lateness *lateness;
 	uint32_t sampling_interval;
+	struct reload *reload; // or NULL
 };
 
 // Zeroes `metrics` at first; later ones also make rates out of what it held. Names remain the

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "flow_cache.h"
@@ -17,6 +18,17 @@ static struct {
 	unsigned line;
 	const struct setting *setting;
 } place;
+
+// Who is told of mistakes instead of standard error.
+static struct {
+	void (*fn)(const char *mistake, void *arg); // or NULL
+	void *arg;
+} listener;
+
+void options_tell(void (*fn)(const char *mistake, void *arg), void *arg) {
+	listener.fn = fn;
+	listener.arg = arg;
+}
 
 void options_begin(const char *name) {
 	command = name;
@@ -45,37 +57,37 @@ static const struct setting *option_at(const char *text, size_t *n) {
 
 // Options are called by their keys: whoever writes a file reads keys. A file may have anything in
 // it, which is not to reach a terminal.
-static void print_with_keys(const char *text) {
+static void print_with_keys(FILE *out, const char *text) {
 	size_t n;
 
 	while (*text != '\0') {
 		const struct setting *setting = option_at(text, &n);
 		if (setting != NULL) {
-			fputs(setting->key, stderr);
+			fputs(setting->key, out);
 			text += n;
 		} else {
 			bool control = (unsigned char)*text < ' ' || *text == 0x7f
 				       || (*text == '\xc2' && (unsigned char)text[1] < 0xa0);
-			fputc(control ? '?' : *text, stderr);
+			fputc(control ? '?' : *text, out);
 			text++;
 		}
 	}
 }
 
 // "--cache-entries 12x: must be ..." as "weir.yaml:14: cache.entries: 12x: must be ...".
-static void print_in_place(const char *text) {
+static void print_in_place(FILE *out, const char *text) {
 	size_t n;
 	const struct setting *setting = option_at(text, &n);
 
-	fprintf(stderr, "%s:%u: ", place.file, place.line);
+	fprintf(out, "%s:%u: ", place.file, place.line);
 	if (setting != NULL) {
-		fprintf(stderr, "%s: ", setting->key);
+		fprintf(out, "%s: ", setting->key);
 		text += n;
 		text += strspn(text, ": ");
 	} else if (place.setting != NULL) {
-		fprintf(stderr, "%s: ", place.setting->key);
+		fprintf(out, "%s: ", place.setting->key);
 	}
-	print_with_keys(text);
+	print_with_keys(out, text);
 }
 
 int options_mistake(const char *format, ...) {
@@ -85,12 +97,23 @@ int options_mistake(const char *format, ...) {
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fprintf(stderr, "weir %s: ", command);
+	char *line = NULL;
+	size_t n;
+	FILE *out = listener.fn != NULL ? open_memstream(&line, &n) : stderr;
+	if (out == NULL)
+		return -EINVAL;
+	if (out == stderr)
+		fprintf(out, "weir %s: ", command);
 	if (place.file != NULL)
-		print_in_place(text);
+		print_in_place(out, text);
 	else
-		fputs(text, stderr);
-	fputc('\n', stderr);
+		fputs(text, out);
+	if (out == stderr) {
+		fputc('\n', out);
+	} else if (fclose(out) == 0) {
+		listener.fn(line, listener.arg);
+		free(line);
+	}
 	return -EINVAL;
 }
 

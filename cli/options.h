@@ -21,6 +21,10 @@ void options_begin(const char *command);
 // NULL: about a command line again.
 void options_place(const char *file, unsigned line, const struct setting *setting);
 
+// From here on mistakes go to `fn`, without the command's name, instead of standard error. NULL: no
+// more.
+void options_tell(void (*fn)(const char *mistake, void *arg), void *arg);
+
 // Returns -EINVAL, as all of these do for a mistake.
 [[gnu::format(printf, 1, 2)]] int options_mistake(const char *format, ...);
 

@@ -423,6 +423,14 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 	return rc == 0 ? run_options_check_ports(options) : rc;
 }
 
+int run_options_again(struct run_options *again, const struct run_options *options) {
+	*again = (struct run_options){0};
+	if (setting_values_copy_command(&again->values, &options->values) < 0)
+		return options_mistake("no memory");
+	int rc = run_options_take(again, options->values.file);
+	return rc == 0 ? run_options_check_ports(again) : rc;
+}
+
 void run_options_done(struct run_options *options) {
 	setting_values_free(&options->values);
 }

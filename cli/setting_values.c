@@ -98,6 +98,51 @@ unsigned setting_values_each(const struct setting_values *values, setting_take_f
 	return n_refused;
 }
 
+// Values of one setting, put together.
+struct together {
+	const struct setting *setting;
+	FILE *out;
+	bool begun; // with others than the default
+};
+
+static int put_together(const struct setting_value *value, bool is_default, void *arg) {
+	struct together *together = arg;
+
+	if (value->setting != together->setting)
+		return 0;
+	if (!together->setting->list || !together->begun)
+		rewind(together->out);
+	else
+		fputs(", ", together->out);
+	fputs(value->text, together->out);
+	together->begun = !is_default;
+	return 0;
+}
+
+char *setting_values_text(const struct setting_values *values, const struct setting *setting) {
+	char *text = NULL;
+	size_t bytes;
+	struct together together = {.setting = setting, .out = open_memstream(&text, &bytes)};
+
+	if (together.out == NULL)
+		return NULL;
+	fputs("none", together.out);
+	(void)setting_values_each(values, put_together, &together);
+	if (fclose(together.out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+int setting_values_copy_command(struct setting_values *copy, const struct setting_values *values) {
+	for (size_t i = 0; i < values->n_of_command; i++) {
+		const struct setting_value *value = &values->of_command[i];
+		if (setting_values_add(copy, value->setting, value->text, 0) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 bool setting_values_given(const struct setting_values *values, const struct setting *setting) {
 	bool given = false, commanded = false;
 

@@ -17,6 +17,7 @@ static const struct {
 	{"query", command_query, "ask the archive of flow records, and the running sensor"},
 	{"export", command_export, "send the records of an archive to collectors again"},
 	{"archive", command_archive, "list, verify, repair and compact the files of an archive"},
+	{"reload", command_reload, "have a running sensor read its config file again"},
 	{"decode", command_decode, "print what NetFlow and IPFIX datagrams say, and what is wrong"},
 	{"check-config", command_check_config, "say what is wrong with a config file of weir run"},
 	{"show-config",
