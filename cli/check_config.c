@@ -104,11 +104,10 @@ int command_check_config(int argc, char **argv) {
 	options_begin("check-config");
 	while ((id = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (id != 'h') {
-			options_wrong(id, argv);
+			options_wrong(id, argv, options);
 			return EXIT_USAGE;
 		}
-		fputs(help, stdout);
-		return EXIT_OK;
+		return options_help(help, NULL, optarg) < 0 ? EXIT_USAGE : EXIT_OK;
 	}
 	if (argc - optind > 1) {
 		options_mistake("'%s': one file at a time", argv[optind + 1]);

@@ -205,8 +205,7 @@ int command_show_config(int argc, char **argv) {
 			settings_example(stdout);
 			return EXIT_OK;
 		default:
-			fputs(help, stdout);
-			return EXIT_OK;
+			return options_help(help, NULL, optarg) < 0 ? EXIT_USAGE : EXIT_OK;
 		}
 	}
 	if (id == -EINVAL)
