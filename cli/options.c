@@ -68,11 +68,15 @@ static void print_in_place(const char *text) {
 	size_t n;
 	const struct setting *setting = option_at(text, &n);
 
-	fprintf(stderr, "%s:%u: ", place.file, place.line);
+	fprintf(stderr, "%s:", place.file);
+	if (place.line > 0)
+		fprintf(stderr, "%u:", place.line);
+	fputc(' ', stderr);
 	if (setting != NULL) {
 		fprintf(stderr, "%s: ", setting->key);
 		text += n;
-		text += strspn(text, ": ");
+		text += *text == ':';
+		text += *text == ' ';
 	} else if (place.setting != NULL) {
 		fprintf(stderr, "%s: ", place.setting->key);
 	}

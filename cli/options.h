@@ -17,9 +17,9 @@
 // Says whose options are read next, and lets getopt_long() say nothing by itself.
 void options_begin(const char *command);
 
-// From here on a mistake is about what a config file says about the setting in this line: it is
-// told with the file's name and its key, and every other option in it by its key too. NULL, 0,
-// NULL: about a command line again.
+// From here on a mistake is about what a config file says about the setting in this line (0: in
+// none): it is told with the file's name and its key, and every other option in it by its key too.
+// NULL, 0, NULL: about a command line again.
 void options_place(const char *file, unsigned line, const struct setting *setting);
 
 // Returns -EINVAL, as all of these do for a mistake.

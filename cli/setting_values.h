@@ -47,6 +47,9 @@ unsigned setting_values_each(const struct setting_values *values, setting_take_f
 // says.
 bool setting_values_given(const struct setting_values *values, const struct setting *setting);
 
+// Whether it is the "none" of a setting that has one.
+bool setting_value_is_none(const struct setting_value *value);
+
 // As if the file had said nothing.
 void setting_values_drop_file(struct setting_values *values);
 
