@@ -11,7 +11,7 @@
 static const char help[] =
 	"Usage: weir archive ls [--json] --archive DIR | FILE...\n"
 	"       weir archive verify [--json] --archive DIR | FILE...\n"
-	"       weir archive repair --archive DIR\n"
+	"       weir archive repair [--level N] --archive DIR\n"
 	"       weir archive compact [--level N] --archive DIR\n"
 	"\n"
 	"  ls       each file: first and last packet, records, bytes, bytes a flow, state\n"
