@@ -77,12 +77,12 @@ int command_reload(int argc, char **argv) {
 	while ((id = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		switch (id) {
 		case 'h':
-			return options_help(help, NULL, optarg) > 0 ? EXIT_OK : EXIT_USAGE;
+			return options_help(help, NULL, optarg) < 0 ? EXIT_USAGE : EXIT_OK;
 		case OPT_SOCKET_PATH:
 			path = optarg;
 			break;
 		default:
-			options_wrong(id, argv);
+			options_wrong(id, argv, options);
 			return EXIT_USAGE;
 		}
 	}

@@ -58,14 +58,14 @@ static bool in_command(const struct setting_values *values, const struct setting
 	return false;
 }
 
-static bool is_none(const struct setting_value *value) {
+bool setting_value_is_none(const struct setting_value *value) {
 	return value->setting->none && strcmp(value->text, "none") == 0;
 }
 
 // Whether a later "none" of the same place takes it back.
 static bool taken_back(const struct setting_value *values, size_t n, size_t i) {
 	for (size_t j = i + 1; values[i].setting->none && j < n; j++)
-		if (values[j].setting == values[i].setting && is_none(&values[j]))
+		if (values[j].setting == values[i].setting && setting_value_is_none(&values[j]))
 			return true;
 	return false;
 }
@@ -149,13 +149,13 @@ bool setting_values_given(const struct setting_values *values, const struct sett
 	for (size_t i = 0; i < values->n_of_command; i++)
 		if (values->of_command[i].setting == setting) {
 			commanded = true;
-			given = !is_none(&values->of_command[i]);
+			given = !setting_value_is_none(&values->of_command[i]);
 		}
 	if (commanded || in_command(values, setting))
 		return given;
 	for (size_t i = 0; i < values->n_of_file; i++)
 		if (values->of_file[i].setting == setting)
-			given = !is_none(&values->of_file[i]);
+			given = !setting_value_is_none(&values->of_file[i]);
 	return given;
 }
 

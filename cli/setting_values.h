@@ -56,6 +56,9 @@ setting_values_copy_command(struct setting_values *copy, const struct setting_va
 // says.
 bool setting_values_given(const struct setting_values *values, const struct setting *setting);
 
+// Whether it is the "none" of a setting that has one.
+bool setting_value_is_none(const struct setting_value *value);
+
 // As if the file had said nothing.
 void setting_values_drop_file(struct setting_values *values);
 

@@ -168,14 +168,14 @@ def test_every_record_goes_to_the_collectors_of_its_time():
 
 
 def test_a_collector_that_stays_goes_on_as_it_was():
-    with Setup() as it, Collector(it.line, 9991) as first:
+    with Setup() as it, Collector(it.line, 9991) as first, Collector(it.line, 9992):
         it.send(0, 200)
         until(lambda: len(first.records()) >= 200, "records")
-        for n, others in enumerate(([B], [], [B, "192.0.2.1:9993"], []), 1):
+        for n, others in enumerate(([B], [], [B], []), 1):
             it.config.reload(export__collectors=[A, *others])
             it.send(200 * n, 200)
         until(lambda: len(first.records()) >= 1000, "records")
-        ledger = it.weir.stop(status=1)  # nobody listened for the others
+        ledger = it.weir.stop()
         first.stop()  # strict: with no gap in the sequence
     assert sinks_of(ledger)[A]["absent"] == 0, ledger
     assert sinks_of(ledger)[A]["sent"] == ledger["records"], ledger
