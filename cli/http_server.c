@@ -3,24 +3,34 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "http_host.h"
 #include "log.h"
 
 enum {
 	HOST_BYTES = 256,
 	BACKLOG = 16,
+	MISDIRECTED = 421,     // RFC 9110 section 15.5.20
+	NICE = 10,             // packets go before those who ask
 	REQUEST_BYTES = 16384, // of a connection: the request's head, and what the answer needs
 };
 
+// For text: nothing in it is to run, be loaded or be framed, whatever a browser takes it for.
+#define NO_POLICY "default-src 'none'; frame-ancestors 'none'"
+
 struct http_server {
 	struct http_server_config config;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemon; // NULL before it runs
+	int fd;
+	char host[HOST_BYTES]; // as the user named it
 	char url[HOST_BYTES + 32];
 };
 
@@ -48,10 +58,17 @@ send_answer(struct MHD_Connection *connection, const struct http_answer *answer)
 		free(answer->body);
 		return MHD_NO;
 	}
-	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type);
-	// The numbers are of now, and no browser is to guess what they are.
-	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	(void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	const char *const headers[][2] = {
+		{MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type},
+		// The numbers are of now, and no browser is to guess what they are.
+		{MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+		{"X-Content-Type-Options", "nosniff"},
+		{"Content-Security-Policy", answer->policy != NULL ? answer->policy : NO_POLICY},
+		{"Referrer-Policy", "no-referrer"},
+		{"Cross-Origin-Resource-Policy", "same-origin"},
+	};
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+		(void)MHD_add_response_header(response, headers[i][0], headers[i][1]);
 	if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	enum MHD_Result sent = MHD_queue_response(connection, answer->status, response);
@@ -71,6 +88,16 @@ static int answer_unknown(const struct http_server *server, struct http_answer *
 	return http_answer_print(answer, "no such page; there are%s\n", paths);
 }
 
+static int answer_stranger(const struct http_server *server, struct http_answer *answer) {
+	answer->status = MISDIRECTED;
+	return http_answer_print(
+		answer,
+		"this is told only to who asks %s by its address, or by the name given in "
+		"--http\n",
+		server->url
+	);
+}
+
 static int answer_path(
 	const struct http_server *server,
 	const struct http_request *request,
@@ -78,8 +105,11 @@ static int answer_path(
 ) {
 	for (unsigned i = 0; i < server->config.n_routes; i++) {
 		const struct http_route *route = &server->config.routes[i];
-		if (strcmp(request->path, route->path) == 0)
-			return route->answer(request, answer, server->config.arg);
+		if (strcmp(request->path, route->path) != 0)
+			continue;
+		if (route->guarded && !http_host_allowed(request->host, server->host))
+			return answer_stranger(server, answer);
+		return route->answer(request, answer, server->config.arg);
 	}
 	return answer_unknown(server, answer);
 }
@@ -115,7 +145,12 @@ static enum MHD_Result on_request(
 		return MHD_YES;
 	}
 	if (readable) {
-		struct http_request request = {.path = path};
+		struct http_request request = {
+			.path = path,
+			.host = MHD_lookup_connection_value(
+				connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST
+			),
+		};
 		request.accept = MHD_lookup_connection_value(
 			connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT
 		);
@@ -212,8 +247,7 @@ static void set_url(struct http_server *server, int fd) {
 	);
 }
 
-static int open_socket(const char *address, char *error) {
-	char host[HOST_BYTES];
+static int open_socket(const char *address, char host[HOST_BYTES], char *error) {
 	const char *port;
 	struct addrinfo *found;
 
@@ -259,20 +293,11 @@ static int open_socket(const char *address, char *error) {
 	return fd;
 }
 
-struct http_server *http_server_open(const struct http_server_config *config, char *error) {
-	struct http_server *server = calloc(1, sizeof(*server));
+// A thread has the priority of the one that makes it.
+static void *start_daemon(void *arg) {
+	struct http_server *server = arg;
 
-	if (server == NULL) {
-		snprintf(error, HTTP_ERROR_BYTES, "--http %s: no memory", config->address);
-		return NULL;
-	}
-	server->config = *config;
-	int fd = open_socket(config->address, error);
-	if (fd < 0) {
-		free(server);
-		return NULL;
-	}
-	set_url(server, fd);
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 	server->daemon = MHD_start_daemon(
 		MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC,
 		0,
@@ -281,7 +306,7 @@ struct http_server *http_server_open(const struct http_server_config *config, ch
 		on_request,
 		server,
 		MHD_OPTION_LISTEN_SOCKET,
-		fd,
+		server->fd,
 		MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)HTTP_MAX_CONNECTIONS,
 		MHD_OPTION_CONNECTION_TIMEOUT,
@@ -290,10 +315,30 @@ struct http_server *http_server_open(const struct http_server_config *config, ch
 		(size_t)REQUEST_BYTES,
 		MHD_OPTION_END
 	);
+	return NULL;
+}
+
+struct http_server *http_server_open(const struct http_server_config *config, char *error) {
+	struct http_server *server = calloc(1, sizeof(*server));
+
+	if (server == NULL) {
+		snprintf(error, HTTP_ERROR_BYTES, "--http %s: no memory", config->address);
+		return NULL;
+	}
+	server->config = *config;
+	server->fd = open_socket(config->address, server->host, error);
+	if (server->fd < 0) {
+		free(server);
+		return NULL;
+	}
+	set_url(server, server->fd);
+	pthread_t starter;
+	if (pthread_create(&starter, NULL, start_daemon, server) == 0)
+		pthread_join(starter, NULL);
 	if (server->daemon != NULL)
 		return server;
 	snprintf(error, HTTP_ERROR_BYTES, "--http %s: cannot start its thread", config->address);
-	close(fd);
+	close(server->fd);
 	free(server);
 	return NULL;
 }

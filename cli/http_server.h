@@ -2,13 +2,17 @@
 // request, and there is no other method.
 //
 // Whoever can reach the address may ask; it is loopback unless the user says otherwise. Few
-// connections at once, each for a bounded time and with bounded memory: more wait, or go.
+// connections at once, each for a bounded time and with bounded memory: more wait, or go. What is
+// for a browser is told to those alone who name this machine (http_host.h), and may be shown, kept
+// and sent on as little as a browser lets one say.
 //
-// Threads: one of its own, on which the routes' functions are called, one at a time.
+// Threads: one of its own, that other threads go before, on which the routes' functions are called,
+// one at a time.
 // Time: libmicrohttpd's, for connections that say nothing.
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -20,6 +24,7 @@ enum {
 struct http_request {
 	const char *path;
 	const char *accept; // the header, or ""
+	const char *host;   // the header, or NULL
 };
 
 struct http_answer {
@@ -27,6 +32,7 @@ struct http_answer {
 	const char *content_type; // plain text at first
 	char *body;               // of malloc(); the server frees it
 	size_t body_bytes;
+	const char *policy; // Content-Security-Policy, or NULL for nothing at all
 };
 
 // Returns 0, or a negative errno: then the answer is 500.
@@ -36,6 +42,7 @@ typedef int (*http_answer_fn
 struct http_route {
 	const char *path;
 	http_answer_fn answer;
+	bool guarded; // 421 where Host is the name of another machine
 };
 
 struct http_server_config {

@@ -9,6 +9,7 @@
 
 #include "exposition.h"
 #include "log.h"
+#include "run_status.h"
 
 // Metrics come every second; a main thread that has not made any for so long is stuck.
 #define STUCK_NS (10 * NS_PER_S)
@@ -19,6 +20,7 @@ struct run_http {
 	pthread_mutex_t lock; // for all below
 	struct metrics metrics;
 	enum run_state state;
+	struct run_status *status;
 };
 
 // As Prometheus sends it: "application/openmetrics-text;version=1.0.0;q=0.8,text/plain...".
@@ -81,7 +83,54 @@ static int answer_ready(const struct http_request *request, struct http_answer *
 	return http_answer_print(answer, state == RUN_STARTS ? "starting\n" : "stopping\n");
 }
 
+static int answer_page(const struct http_request *request, struct http_answer *answer, void *arg) {
+	(void)request;
+	(void)arg;
+	return run_status_page(answer);
+}
+
+static int
+answer_status(const struct http_request *request, struct http_answer *answer, void *arg) {
+	struct run_http *http = arg;
+
+	(void)request;
+	pthread_mutex_lock(&http->lock);
+	bool meters = http->state == RUN_METERS;
+	pthread_mutex_unlock(&http->lock);
+	// On this thread alone, and not under the lock: it takes some 10 ms.
+	int rc = meters ? run_status_look(http->status) : 0;
+	if (rc < 0)
+		return rc;
+	FILE *out = open_memstream(&answer->body, &answer->body_bytes);
+	if (out == NULL)
+		return -ENOMEM;
+	answer->content_type = "application/json";
+	pthread_mutex_lock(&http->lock);
+	run_status_print_now(http->status, &http->metrics, http->state, out);
+	pthread_mutex_unlock(&http->lock);
+	return fclose(out) == 0 ? 0 : -ENOMEM;
+}
+
+static int
+answer_history(const struct http_request *request, struct http_answer *answer, void *arg) {
+	struct run_http *http = arg;
+	FILE *out = open_memstream(&answer->body, &answer->body_bytes);
+
+	(void)request;
+	if (out == NULL)
+		return -ENOMEM;
+	answer->content_type = "application/json";
+	pthread_mutex_lock(&http->lock);
+	run_status_print_history(http->status, out);
+	pthread_mutex_unlock(&http->lock);
+	return fclose(out) == 0 ? 0 : -ENOMEM;
+}
+
+// What a browser shows must not reach the pages of others by way of a name that is theirs.
 static const struct http_route routes[] = {
+	{"/", answer_page, .guarded = true},
+	{"/status.json", answer_status, .guarded = true},
+	{"/history.json", answer_history, .guarded = true},
 	{"/metrics", answer_metrics},
 	{"/healthz", answer_health},
 	{"/readyz", answer_ready},
@@ -91,14 +140,18 @@ struct run_http *
 run_http_open(const char *address, const struct metrics_sources *sources, char *error) {
 	struct run_http *http = calloc(1, sizeof(*http));
 
-	if (http == NULL) {
+	if (http != NULL)
+		http->status = run_status_new(sources);
+	if (http == NULL || http->status == NULL) {
 		snprintf(error, HTTP_ERROR_BYTES, "--http %s: no memory", address);
+		free(http);
 		return NULL;
 	}
 	http->sources = *sources;
 	pthread_mutex_init(&http->lock, NULL);
 	metrics_begin(&http->metrics);
 	metrics_take(&http->metrics, sources);
+	run_status_begin(http->status, &http->metrics);
 	http->server = http_server_open(
 		&(struct http_server_config){
 			.address = address,
@@ -110,10 +163,16 @@ run_http_open(const char *address, const struct metrics_sources *sources, char *
 	);
 	if (http->server == NULL) {
 		pthread_mutex_destroy(&http->lock);
+		run_status_free(http->status);
 		free(http);
 		return NULL;
 	}
-	log_event(LOG_LEVEL_INFO, "http", "metrics at %s/metrics", http_server_url(http->server));
+	log_event(
+		LOG_LEVEL_INFO,
+		"http",
+		"status page at %s/, metrics at /metrics",
+		http_server_url(http->server)
+	);
 	return http;
 }
 
@@ -122,6 +181,7 @@ void run_http_update(struct run_http *http) {
 		return;
 	pthread_mutex_lock(&http->lock);
 	metrics_take(&http->metrics, &http->sources);
+	run_status_take(http->status, &http->metrics);
 	pthread_mutex_unlock(&http->lock);
 }
 
@@ -138,5 +198,6 @@ void run_http_close(struct run_http *http) {
 		return;
 	http_server_close(http->server);
 	pthread_mutex_destroy(&http->lock);
+	run_status_free(http->status);
 	free(http);
 }

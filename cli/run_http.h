@@ -1,5 +1,6 @@
-// Run HTTP: what a running sensor tells at its HTTP address: /metrics, /healthz, /readyz. A new
-// page is a new row in the table of routes in run_http.c; what it can tell is in struct metrics.
+// Run HTTP: what a running sensor tells at its HTTP address: the status page at / with what it asks
+// for, /status.json and /history.json; /metrics, /healthz, /readyz. A new page is a new row in the
+// table of routes in run_http.c; what it can tell is in struct metrics.
 //
 // Threads: the sensor's owner makes it and, once a second, gives it new metrics; requests, on the
 // server's thread, read those, under a lock that no other thread takes.
@@ -7,14 +8,9 @@
 
 #pragma once
 
+#include "health.h"
 #include "http_server.h"
 #include "metrics.h"
-
-enum run_state {
-	RUN_STARTS,
-	RUN_METERS,
-	RUN_STOPS,
-};
 
 struct run_http;
 

@@ -173,12 +173,12 @@ put_key(FILE *out, const struct top_choice *choice, const struct flow_key *key, 
 	}
 }
 
-static void put_view(
-	FILE *out,
+void top_json_view(
 	struct top_model *model,
 	const struct top_choice *choice,
 	enum top_view view,
-	unsigned n_rows
+	unsigned n_rows,
+	FILE *out
 ) {
 	static struct top_rows rows; // some 80 KiB
 
@@ -233,7 +233,7 @@ int top_json_print(
 	fprintf(out, ",\"top\":{");
 	for (unsigned view = 0; view < TOP_VIEW_COUNT; view++) {
 		fprintf(out, "%s", view > 0 ? "," : "");
-		put_view(out, model, choice, (enum top_view)view, n_rows);
+		top_json_view(model, choice, (enum top_view)view, n_rows, out);
 	}
 	fprintf(out, "}}\n");
 	return fflush(out) != 0 || ferror(out) ? -EIO : 0;

@@ -13,3 +13,12 @@
 [[nodiscard]] int top_json_print(
 	struct top_model *model, const struct top_choice *choice, unsigned n_rows, FILE *out
 );
+
+// One of them, as a member of an object: its name and an array.
+void top_json_view(
+	struct top_model *model,
+	const struct top_choice *choice,
+	enum top_view view,
+	unsigned n_rows,
+	FILE *out
+);

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "http_host.h"
 #include "http_server.h"
 
 enum { WAIT_MS = 20000 };
@@ -31,14 +32,26 @@ answer_failure(const struct http_request *request, struct http_answer *answer, v
 }
 
 static char word[] = "hello";
-static const struct http_route routes[] = {{"/page", answer_page}, {"/failure", answer_failure}};
+static int
+answer_guarded(const struct http_request *request, struct http_answer *answer, void *arg) {
+	(void)request;
+	(void)arg;
+	answer->policy = "default-src 'self'";
+	return http_answer_print(answer, "secret\n");
+}
+
+static const struct http_route routes[] = {
+	{"/page", answer_page},
+	{"/failure", answer_failure},
+	{"/guarded", answer_guarded, .guarded = true},
+};
 
 static struct http_server *open_at(const char *address, char *error) {
 	return http_server_open(
 		&(struct http_server_config){
 			.address = address,
 			.routes = routes,
-			.n_routes = 2,
+			.n_routes = 3,
 			.arg = word,
 		},
 		error
@@ -108,6 +121,99 @@ static void a_page_is_answered_with_its_routes_function(void **state) {
 	assert_non_null(strstr(out, "\r\n\r\nhello x/y\n"));
 }
 
+static void a_browser_is_told_to_do_nothing_with_it(void **state) {
+	static const char *const headers[] = {
+		"Cache-Control: no-store",
+		"X-Content-Type-Options: nosniff",
+		"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
+		"Referrer-Policy: no-referrer",
+		"Cross-Origin-Resource-Policy: same-origin",
+	};
+	char out[4096], line[128];
+
+	ask(*state, "GET /page HTTP/1.1\r\n", out, sizeof(out));
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		snprintf(line, sizeof(line), "\r\n%s\r\n", headers[i]);
+		assert_non_null(strstr(out, line));
+	}
+}
+
+static void ask_as(const struct http_server *server, const char *host, char *out, size_t size) {
+	char request[512];
+	int fd = connect_to(server);
+
+	snprintf(
+		request,
+		sizeof(request),
+		"GET /guarded HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+		host
+	);
+	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+	read_answer(fd, out, size);
+}
+
+static void what_is_guarded_is_told_only_to_who_names_this_machine(void **state) {
+	char out[4096];
+
+	ask_as(*state, "127.0.0.1:9480", out, sizeof(out));
+	assert_begins(out, "HTTP/1.1 200 ");
+	assert_non_null(strstr(out, "\r\nContent-Security-Policy: default-src 'self'\r\n"));
+	assert_non_null(strstr(out, "\r\n\r\nsecret\n"));
+	ask_as(*state, "evil.example:9480", out, sizeof(out));
+	assert_begins(out, "HTTP/1.1 421 ");
+	assert_non_null(strstr(out, "\r\n\r\nthis is told only to who asks http://127.0.0.1:"));
+	assert_null(strstr(out, "secret"));
+	int fd = connect_to(*state);
+	static const char old[] = "GET /guarded HTTP/1.0\r\n\r\n"; // has no Host
+	assert_int_equal(send(fd, old, strlen(old), MSG_NOSIGNAL), strlen(old));
+	read_answer(fd, out, sizeof(out));
+	assert_null(strstr(out, "secret"));
+}
+
+static void addresses_localhost_and_the_own_name_name_this_machine(void **state) {
+	static const char *const right[] = {
+		"127.0.0.1",
+		"127.0.0.1:9480",
+		"10.1.2.3:80",
+		"[::1]",
+		"[::1]:9480",
+		"[2001:db8::1]:80",
+		"localhost",
+		"LocalHost:9480",
+		"Sensor1.example:80",
+	};
+	static const char *const wrong[] = {
+		"",
+		":9480",
+		"evil.example",
+		"evil.example:9480",
+		"localhost.evil.example",
+		"127.0.0.1.evil.example",
+		"127.0.0.1:9480.evil.example",
+		"127.1",
+		"2130706433",
+		"0x7f.0.0.1",
+		"127.0.0.1:a",
+		"localhost:80@evil.example",
+		"[::1",
+		"[]",
+		"[::1]x",
+		"[evil.example]:80",
+		"::1",
+		"sensor1.example.:80",
+		"[1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc:dddd]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
+		if (!http_host_allowed(right[i], "sensor1.example"))
+			fail_msg("'%s' is refused", right[i]);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		if (http_host_allowed(wrong[i], "sensor1.example"))
+			fail_msg("'%s' is allowed", wrong[i]);
+	assert_false(http_host_allowed(NULL, "sensor1.example"));
+}
+
 static void head_has_the_head_alone(void **state) {
 	char out[4096];
 
@@ -122,7 +228,7 @@ static void an_unknown_page_is_answered_with_those_that_there_are(void **state) 
 
 	ask(*state, "GET /../etc/passwd HTTP/1.1\r\n", out, sizeof(out));
 	assert_begins(out, "HTTP/1.1 404 ");
-	assert_non_null(strstr(out, "\r\n\r\nno such page; there are /page /failure\n"));
+	assert_non_null(strstr(out, "\r\n\r\nno such page; there are /page /failure /guarded\n"));
 }
 
 static void no_other_method_is_served(void **state) {
@@ -227,6 +333,9 @@ static void a_port_alone_is_loopbacks(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page_is_answered_with_its_routes_function),
+		cmocka_unit_test(a_browser_is_told_to_do_nothing_with_it),
+		cmocka_unit_test(what_is_guarded_is_told_only_to_who_names_this_machine),
+		cmocka_unit_test(addresses_localhost_and_the_own_name_name_this_machine),
 		cmocka_unit_test(head_has_the_head_alone),
 		cmocka_unit_test(an_unknown_page_is_answered_with_those_that_there_are),
 		cmocka_unit_test(no_other_method_is_served),
