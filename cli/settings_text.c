@@ -67,9 +67,9 @@ void settings_help(FILE *out) {
 	      "\n"
 	      "      --config FILE           what options do not say; see weir.yaml(5) and\n"
 	      "                              'weir show-config --example'\n"
-	      "      --instance NAME         one of several here: socket NAME.sock, files in the\n"
-	      "                              archive HOST-NAME-..., HTTP none, if not said\n"
-	      "                              otherwise\n",
+	      "      --instance NAME         one of several here; its defaults: the socket\n"
+	      "                              /run/weir/NAME.sock, no HTTP, and in an archive\n"
+	      "                              names with the host's and its own\n",
 	      out);
 	for (size_t i = 0; i < n_settings; i++)
 		if (!setting_in_section(&settings[i], "archive")

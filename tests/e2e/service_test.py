@@ -116,7 +116,7 @@ def test_an_instance_is_as_the_service_but_for_its_names():
     service, instance = settings("weir.service"), settings("weir@.service")
     assert len(service) == len(instance)
     assert [a.split("=")[0] for a, b in zip(service, instance) if a != b] == [
-        "Description", "EnvironmentFile", "ExecStart"]
+        "Description", "ExecStartPre", "ExecStart", "ExecReload"]
 
 
 def test_systemd_finds_little_exposure():
