@@ -19,6 +19,7 @@ static const char help[] =
 	"and where each value comes from. What is shown is a config file itself.\n"
 	"\n"
 	"      --config FILE    as FILE alone; without either: options and defaults\n"
+	"      --instance NAME  as one of several sensors on this machine\n"
 	"      --json           one object a line\n"
 	"      --example        print a config file with every key and what it means\n"
 	"\n"

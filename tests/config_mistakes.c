@@ -6,7 +6,8 @@ const struct config_mistake config_mistakes[] = {
 	 "  ports: [eth1]\n"
 	 "export:\n"
 	 "  collectors: [192.0.2.10:2055]\n",
-	 "4: export.collectors: 192.0.2.10:2055 is only an example; set this to your collector, and "
+	 "4: export.collectors: 192.0.2.10:2055 is only an example; set this to your collector, "
+	 "and "
 	 "capture.ports, line 2, to the ports to meter"},
 	{"capture:\n"
 	 "  ports: [eth1, eth2]\n"

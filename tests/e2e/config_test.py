@@ -53,7 +53,7 @@ def test_the_example_is_without_mistakes_but_for_its_two_lines():
 
 
 def test_what_is_shown_is_a_config_file_itself():
-    with example() as file:
+    with example(collector="198.51.100.1:2055") as file:
         shown = weir("show-config", file.name, "--filter", "tcp port 443", "--no-sandbox").stdout
     with config(shown) as again:
         weir("check-config", again.name)
