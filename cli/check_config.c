@@ -19,8 +19,9 @@ static const char help[] =
 	"Usage: weir check-config [FILE]\n"
 	"Says what is wrong with a config file of weir run, each mistake in a line that\n"
 	"names the file's line, the key, what was found and what to write instead.\n"
-	"FILE is " CONFIG_FILE " where none is named. What weir run would take,\n"
-	"and what is hardly meant, is told as a warning.\n"
+	"FILE is " CONFIG_FILE " where none is named. A collector as in the\n"
+	"example of weir show-config --example is a mistake as well; what weir run would\n"
+	"take, and what is hardly meant, is told as a warning.\n"
 	"\n"
 	"Exit status: 0 weir run would take it, 1 it has mistakes or cannot be read,\n"
 	"2 wrong usage.\n";
@@ -82,11 +83,61 @@ static int check_one(const struct setting_value *value, bool is_default, void *a
 	return rc;
 }
 
+struct alone {
+	const struct setting *setting;
+	size_t n;
+	bool example; // the last one is the example's
+};
+
+static int take_alone(const struct setting_value *value, bool is_default, void *arg) {
+	struct alone *alone = arg;
+
+	(void)is_default;
+	if (value->setting == alone->setting) {
+		alone->n++;
+		alone->example = strcmp(value->text, alone->setting->example) == 0;
+	}
+	return 0;
+}
+
+// Whether the file has for this list the example's value, and no other.
+static bool is_as_in_example(const struct setting_values *values, const char *key) {
+	struct alone alone = {.setting = setting_of_key(key)};
+
+	setting_values_each(values, take_alone, &alone);
+	return alone.n == 1 && alone.example;
+}
+
+// A file as it came with the package. Its collector is in a network for documentation (RFC 5737),
+// where nobody listens; its port may well be the one that is meant.
+static int check_edited(const struct setting_values *values) {
+	const struct setting *ports = setting_of_key("capture.ports");
+	const struct setting *collectors = setting_of_key("export.collectors");
+	bool ports_too = is_as_in_example(values, ports->key);
+	char where[64] = "";
+
+	if (!is_as_in_example(values, collectors->key))
+		return 0;
+	if (ports_too)
+		snprintf(where, sizeof(where), ", line %u", setting_values_line(values, ports));
+	options_place(values->file, setting_values_line(values, collectors), collectors);
+	int rc = options_mistake(
+		"%s is only an example; set this to your collector%s%s%s",
+		collectors->example,
+		ports_too ? ", and capture.ports" : "",
+		where,
+		ports_too ? ", to the ports to meter" : ""
+	);
+	options_place(NULL, 0, NULL);
+	return rc;
+}
+
 static int check(const char *file) {
 	struct run_options options = {0};
 	bool good = run_options_take(&options, file) == 0 && run_options_check_ports(&options) == 0;
 
 	good &= setting_values_each(&options.values, check_one, &options) == 0;
+	good &= check_edited(&options.values) == 0;
 	good = good && config_checks(&options);
 	unsigned n_warnings = good ? config_warnings(&options) : 0;
 	if (good)

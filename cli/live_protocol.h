@@ -22,7 +22,8 @@
 
 #include "flow_record.h"
 
-#define LIVE_SOCKET "/run/weir/weir.sock"
+#define LIVE_SOCKET_DIR "/run/weir"
+#define LIVE_SOCKET LIVE_SOCKET_DIR "/weir.sock"
 #define LIVE_MAGIC UINT64_C(0x3245564952494557) // "WEIRIVE2"
 
 enum {

@@ -16,16 +16,17 @@ enum {
 
 static const char help[] =
 	"Usage: weir reload [--socket PATH]\n"
-	"Has a running weir run read its config file again, as SIGHUP does, and says what\n"
-	"came of it. Collectors, timeouts, rotation and retention of the archive, and the\n"
-	"log change with no packet and no flow record lost; what needs a restart is named,\n"
-	"and runs on as it did. A mistake in the file leaves everything as it is.\n"
+	"Has a running weir run read its config file again, as SIGHUP does, and says\n"
+	"what came of it. Collectors, timeouts, rotation and retention of the archive,\n"
+	"and the log change with no packet and no flow record lost; what needs a\n"
+	"restart is named, and runs on as it did. A mistake in the file leaves\n"
+	"everything as it is.\n"
 	"\n"
 	"      --socket PATH  of the running sensor  [" LIVE_SOCKET "]\n"
 	"\n"
-	"Exit status: 0 all that the file says applies, 1 refused, or there is no sensor\n"
-	"or no config file, 2 wrong usage, 3 what could be applied was, the rest needs a\n"
-	"restart.\n";
+	"Exit status: 0 all that the file says applies, 1 refused, or there is no\n"
+	"sensor or no config file, 2 wrong usage, 3 what could be applied was, the rest\n"
+	"needs a restart.\n";
 
 // A word, and lines that are printed.
 static int tell(const char *text) {

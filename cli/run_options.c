@@ -378,6 +378,12 @@ int run_options_take(struct run_options *options, const char *config) {
 	return check(options);
 }
 
+int run_options_instance(struct run_options *options, const char *name) {
+	if (setting_values_of_instance(&options->values, name) == 0)
+		return 0;
+	return options_mistake("--instance %s: use " SETTING_INSTANCE_ALLOWED, name);
+}
+
 // As options_help() returns.
 static int print_help(const char *arg) {
 	char *text = NULL;
@@ -395,6 +401,7 @@ static int print_help(const char *arg) {
 int run_options_parse(struct run_options *options, int argc, char **argv) {
 	static const struct option own[] = {
 		{"config", required_argument, NULL, OPT_CONFIG},
+		{"instance", required_argument, NULL, OPT_INSTANCE},
 		{"help", optional_argument, NULL, OPT_HELP},
 		{"help-archive", no_argument, NULL, OPT_HELP_ARCHIVE},
 		{NULL, 0, NULL, 0},
@@ -408,6 +415,10 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 		switch (id) {
 		case OPT_CONFIG:
 			config = optarg;
+			break;
+		case OPT_INSTANCE:
+			if (run_options_instance(options, optarg) < 0)
+				return -EINVAL;
 			break;
 		case OPT_HELP:
 			return print_help(optarg);

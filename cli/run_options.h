@@ -28,6 +28,7 @@ enum run_option_id {
 	OPT_SAMPLE = 's',
 	OPT_HELP = 'h',
 	OPT_CONFIG = 256,
+	OPT_INSTANCE,
 	OPT_REPORT,
 	OPT_ENTRIES,
 	OPT_MEMORY,
@@ -82,6 +83,10 @@ int run_options_parse(struct run_options *options, int argc, char **argv);
 // -EINVAL after mistakes were reported, or another negative errno where the file cannot be read,
 // which was reported too.
 int run_options_take(struct run_options *options, const char *config);
+
+// `values` get the defaults of one of several sensors. Returns 0, or -EINVAL after a mistake in the
+// name was reported.
+[[nodiscard]] int run_options_instance(struct run_options *options, const char *name);
 
 // Without a port there is no run. Returns 0, or -EINVAL after that was reported.
 int run_options_check_ports(const struct run_options *options);

@@ -18,9 +18,10 @@ static const char help[] =
 	"Shows what would apply to a weir run with this config file and these options,\n"
 	"and where each value comes from. What is shown is a config file itself.\n"
 	"\n"
-	"      --config FILE  as FILE alone; without either: options and defaults\n"
-	"      --json         one object a line\n"
-	"      --example      print a config file with every key and what it means\n"
+	"      --config FILE    as FILE alone; without either: options and defaults\n"
+	"      --instance NAME  as one of several sensors on this machine\n"
+	"      --json           one object a line\n"
+	"      --example        print a config file with every key and what it means\n"
 	"\n"
 	"Exit status: 0 shown, 1 the file has mistakes or cannot be read, 2 wrong usage.\n";
 
@@ -183,6 +184,7 @@ static int show(struct run_options *options, const char *file, bool json) {
 int command_show_config(int argc, char **argv) {
 	static const struct option own[] = {
 		{"config", required_argument, NULL, OPT_CONFIG},
+		{"instance", required_argument, NULL, OPT_INSTANCE},
 		{"json", no_argument, NULL, OPT_JSON},
 		{"example", no_argument, NULL, OPT_EXAMPLE},
 		{"help", optional_argument, NULL, OPT_HELP},
@@ -198,6 +200,10 @@ int command_show_config(int argc, char **argv) {
 		switch (id) {
 		case OPT_CONFIG:
 			file = optarg;
+			break;
+		case OPT_INSTANCE:
+			if (run_options_instance(&options, optarg) < 0)
+				return EXIT_USAGE;
 			break;
 		case OPT_JSON:
 			json = true;

@@ -1,6 +1,19 @@
 #include "config_mistakes.h"
 
 const struct config_mistake config_mistakes[] = {
+	// The example as it is
+	{"capture:\n"
+	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  collectors: [192.0.2.10:2055]\n",
+	 "4: export.collectors: 192.0.2.10:2055 is only an example; set this to your collector, "
+	 "and "
+	 "capture.ports, line 2, to the ports to meter"},
+	{"capture:\n"
+	 "  ports: [eth1, eth2]\n"
+	 "export:\n"
+	 "  collectors: [192.0.2.10:2055]\n",
+	 "4: export.collectors: 192.0.2.10:2055 is only an example; set this to your collector"},
 	// Names
 	{"capture:\n"
 	 "  ports: [eth1]\n"

@@ -39,15 +39,21 @@ def settings(*arguments):
     return {setting["key"]: setting for setting in map(json.loads, lines)}
 
 
-def test_the_example_is_without_mistakes():
+def test_the_example_is_without_mistakes_but_for_its_two_lines():
     with example() as file:
+        done = weir("check-config", file.name, status=1)
+        assert re.fullmatch(
+            rf"weir check-config: {file.name}:\d+: export.collectors: 192.0.2.10:2055 is only an "
+            r"example; set this to your collector, and capture.ports, line \d+, to the ports to "
+            r"meter\n", done.stderr), done
+    with example(collector="198.51.100.1:2055") as file:
         done = weir("check-config", file.name)
         assert done.stdout.startswith(f"{file.name}: good; 2 values"), done
         assert done.stderr == "", done
 
 
 def test_what_is_shown_is_a_config_file_itself():
-    with example() as file:
+    with example(collector="198.51.100.1:2055") as file:
         shown = weir("show-config", file.name, "--filter", "tcp port 443", "--no-sandbox").stdout
     with config(shown) as again:
         weir("check-config", again.name)
@@ -78,13 +84,27 @@ def test_every_option_is_a_key_and_every_key_an_option():
                     re.findall(r"^(?:  -\w, |      )(--[a-z-]+)", text, re.M)}
     keys = settings("--port", "eth1")
     found = {setting["option"] for setting in keys.values()}
-    assert options - found == {"--config", "--help-archive"}, options ^ found
+    assert options - found == {"--config", "--instance", "--help-archive"}, options ^ found
     assert found - options == set(), found - options
     with open(f"{MANUALS}/weir-run.8", encoding="utf-8") as file:
         manual = file.read().replace("\\-", "-")
     for setting in keys.values():
         name = setting["option"][2:]
         assert re.search(rf"-(no-)?{name}\b", manual), name
+
+
+def test_an_instance_has_defaults_of_its_own_that_its_file_wins_over():
+    found = settings("--instance=lan", "--port=eth1")
+    assert found["serve.socket"]["value"] == "/run/weir/lan.sock", found
+    assert found["serve.http"]["value"] == "none", found
+    assert found["archive.sensor"]["value"].endswith("-lan"), found
+    with config("serve: {http: 9481, socket: /run/other.sock}\narchive: {dir: /a, sensor: b}\n"
+                ) as file:
+        found = settings("--instance=lan", file.name)
+    assert (found["serve.http"]["value"], found["serve.socket"]["value"],
+            found["archive.sensor"]["value"]) == ("9481", "/run/other.sock", "b"), found
+    for name in ("weir", "", ".lan", "a/b", "a" * 33):
+        assert "--instance" in weir("run", f"--instance={name}", "--port=eth1", status=2).stderr
 
 
 def test_mistakes_of_a_file_are_those_of_a_run_too():
