@@ -7,14 +7,13 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
+from collect import ENVIRONMENT, need, tap, until
+from live import Line, Weir
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "e2e")]
-from collect import ENVIRONMENT, need, tap, until  # noqa: E402  pylint: disable=wrong-import-position
-from live import Line, Weir  # noqa: E402  pylint: disable=wrong-import-position
 
 # On the veth pair vb0 of the collectors there is nothing to meter.
 PORTS = (("vb1", "vb1"), ("vdev:net_pcap0,rx_iface=vb2", "vb2"))
@@ -49,7 +48,7 @@ serve:
   http: 127.0.0.1:9480
 """
 
-BASE = {"active": "5s", "idle": "2s", "level": "info", "retain": "60s", "more": False}
+BASE = {"active": "3s", "idle": "2s", "level": "info", "retain": "60s", "more": False}
 
 
 class Source:
