@@ -10,8 +10,8 @@ import time
 from collect import until
 from soak_watch import total
 
-TEMPLATES_S = 6  # after a start until templates have come for sure: template_interval and a second
-DRIPPERS = 12    # of 16 connections that weir has over HTTP
+TEMPLATES_S = 2  # after a start until templates have come for sure: weir heard that it was away
+DRIPPERS = 12  # of 16 connections that weir has over HTTP
 
 
 class NoReload(Exception):
