@@ -138,8 +138,11 @@ def check_each_sink_sent_or_counts_every_record(facts):
     for one in ledger["sinks"]:
         if one["sent"] + lost(one) != one["records"]:
             return f"{one['name']}: {one['records']} records, {one['sent']} sent, {lost(one)} lost"
-        if one["records"] != made and one["name"] != facts["more_name"]:
-            return f"{one['name']}: {one['records']} records of {made}"
+        absent = one.get("absent", 0)
+        if one["records"] + absent != made:
+            return f"{one['name']}: {one['records']} records of {made}, away for {absent}"
+        if absent and one["name"] != facts["more_name"]:
+            return f"{one['name']}: was away for {absent} records"
     return None
 
 
@@ -201,6 +204,10 @@ def check_a_collector_that_comes_and_goes_has_whole_streams(facts):
         if stream["problems"] or stream["first"] != 0 or stream["unread_sets"] \
                 or (stream["missing"] and not facts["more_dropped"]):
             return f"{stream}"
+    sent = sum(s["sent"] for s in facts["ledger"]["sinks"] if s["name"] == facts["more_name"])
+    got = sum(stream["records"] for stream in streams)
+    if sent != got and not facts["more_dropped"]:
+        return f"{sent} records sent, {got} arrived"
     return None
 
 

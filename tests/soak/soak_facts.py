@@ -1,5 +1,6 @@
 """Ends a soak in order, and gathers what its checks judge; and the table at the end."""
 
+import calendar
 import os
 import re
 import statistics
@@ -12,7 +13,7 @@ from soak_watch import total
 
 LINE = re.compile(r"\S+ (error|warning|notice|info|debug) weir run: (.*)$")
 STOP_WAIT_S = 60
-SENT = re.compile(r"(\d+)([smhd])")
+AGE = re.compile(r"(\d+)([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -30,13 +31,13 @@ def log_of(text):
 
 def too_old(names, retain, now_s):
     """Closed files that should have gone: by their names, which have the time when they were begun."""
-    number, unit = SENT.match(retain).groups()
+    number, unit = AGE.match(retain).groups()
     limit_s = int(number) * SECONDS[unit] + 3 * ROTATE_S + 10
     old = []
     for name in names:
         begun = re.search(r"-(\d{8}T\d{6})", name)
         if begun:
-            begun_s = time.mktime(time.strptime(begun[1] + "UTC", "%Y%m%dT%H%M%S%Z")) - time.timezone
+            begun_s = calendar.timegm(time.strptime(begun[1], "%Y%m%dT%H%M%S"))
             if now_s - begun_s > limit_s:
                 old.append(name)
     return old
