@@ -213,9 +213,12 @@ def check_a_collector_that_comes_and_goes_has_whole_streams(facts):
 
 def check_the_archive_has_every_record(facts):
     one, archive = sink(facts, "archive "), facts["archive"]
-    files = sum(archive["files"].values())
+    files, packets = (sum(v[i] for v in archive["files"].values()) for i in (0, 1))
     if files != one["sent"]:
         return f"{one['sent']} archived, {files} in {len(archive['files'])} files"
+    metered = facts["ledger"]["metered"]["packets"]
+    if one["sent"] == facts["ledger"]["records"] and packets != metered:
+        return f"{metered} packets metered, {packets} archived"
     if archive["verify_status"] != 0:
         return f"weir archive verify: {archive['verify']}"
     if archive["parts"]:

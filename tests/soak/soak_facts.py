@@ -133,7 +133,7 @@ def table(facts):
         yield f"  to {name:<23} {one['sent']} sent, lost {lost or 'none'}"
     yield f"arrived                   nfcapd {facts['nfcapd']['flows']}, own " \
           f"{sum(s['records'] for life in facts['receiver'] for s in life)}, archive " \
-          f"{sum(facts['archive']['files'].values())} in {len(facts['archive']['files'])} files"
+          f"{sum(n for n, _ in facts['archive']['files'].values())} in {len(facts['archive']['files'])} files"
     yield f"troubles                  {facts['troubles']}"
     yield f"scrapes                   {facts['scrapes']['n']}, the slowest " \
           f"{facts['scrapes']['slowest_s']:.2f} s; weir top --once {facts['top']['n']} times"

@@ -197,7 +197,7 @@ class TopOnTerminal(threading.Thread):
 
 
 class ArchiveWatch(Repeating):
-    """How many records each closed file held, before retention took it."""
+    """How many records each closed file held, and packets in them, before retention took it."""
 
     def __init__(self, begun, site):
         super().__init__(begun, 5)
@@ -214,7 +214,8 @@ class ArchiveWatch(Repeating):
         for row in rows:
             if row["state"] == "closed":
                 # One that is gone before it is opened counts 0 records, and was seen before.
-                self.files[row["path"]] = max(row["records"], self.files.get(row["path"], 0))
+                self.files[row["path"]] = max([row["records"], row["packets"]],
+                                              self.files.get(row["path"], [0, 0]))
         self.parts = sum(row["state"] == "open" for row in rows)
         self.most_parts = max(self.most_parts, self.parts)
         if done.returncode != 0:
