@@ -110,9 +110,10 @@ def table(facts):
     """Lines of what it took and what it did."""
     looks = calm(facts)
     yield f"{'':<24}{'start':>10}{'median':>10}{'end':>10}{'by line':>10}"
-    for name, unit in (("anonymous", "KiB"), ("pss", "KiB"), ("fds", ""), ("threads", "")):
+    for name, unit in (("anonymous", "KiB"), ("pss", "KiB"), ("fds", ""),
+                       ("archive_fds", ""), ("threads", "")):
         values = [look[name] for look in looks] or [0]
-        grew = f"{growth(facts, name)[0]:+.1f}" if len(looks) > 1 else "-"
+        grew = f"{growth(facts, name):+.1f}" if len(looks) > 1 else "-"
         yield (f"{name + ' ' + unit:<24}{values[0]:>10}{statistics.median(values):>10.0f}"
                f"{values[-1]:>10}{grew:>10}")
     peak = max((look["anonymous"] for look in facts["looks"]), default=0)

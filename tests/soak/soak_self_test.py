@@ -28,7 +28,7 @@ def good():
         "calm": [{"t": 10.0 * i, "warm_up": i < 5, "phase": "one more" if i % 3 else "as begun",
                   "anonymous": 105000 + 4 * (i % 2) if i >= 5 else 20000 * i,
                   "pss": 240000 + 9 * (i % 4) if i >= 5 else 30000 * i,
-                  "fds": 22 if i % 3 else 19, "threads": 13 if i % 3 else 12}
+                  "archive_fds": 1 + i % 2, "fds": 22 if i % 3 else 19, "threads": 13 if i % 3 else 12}
                  for i in range(25)],
         "sources": [
             {"port": "vb1", "sent": 1400000, "octets": 14 * 10**7, "refused": 0, "flaps": 0,
@@ -111,6 +111,8 @@ MUTANTS = [
     (leak, "memory is flat"),
     (lambda f: f.update(calm=f["calm"][:8]), "memory is flat"),
     (change("calm", 12, "fds", to=more(1)), "descriptors are as many at equal phases"),
+    (lambda f: [look.update(archive_fds=3) for look in f["calm"][15:]],
+     "descriptors are as many at equal phases"),
     (change("calm", 24, "threads", to=more(-1)), "threads are as many at equal phases"),
     (change("sources", 0, "sender_dropped", to=1), PACKETS),
     (change("sources", 1, "dropped", to=1), PACKETS),

@@ -1,6 +1,7 @@
 """Who watches weir through a soak: its memory, descriptors and threads; whoever scrapes its metrics
 each second; weir top, once and on a terminal; and what the archive's files hold before they go."""
 
+import contextlib
 import fcntl
 import http.client
 import json
@@ -37,20 +38,31 @@ def total(samples, name, label=""):
     return sum(v for (n, labels), v in samples.items() if n == name and label in labels)
 
 
-def look(pid):
+def descriptors(pid, archive):
+    """How many there are, and how many of them are of files in the archive."""
+    folder, names = f"/proc/{pid}/fd", []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            names.append(os.readlink(os.path.join(folder, name)))
+    of_archive = sum(name.startswith(archive + "/date=") for name in names)
+    return len(names) - of_archive, of_archive
+
+
+def look(pid, archive):
     """Memory in KiB, descriptors and threads at this moment."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
         memory = {name.lower(): int(kib) for name, kib in ROLLUP.findall(file.read())}
-    return memory | {"fds": len(os.listdir(f"/proc/{pid}/fd")),
+    fds, archive_fds = descriptors(pid, archive)
+    return memory | {"fds": fds, "archive_fds": archive_fds,
                      "threads": len(os.listdir(f"/proc/{pid}/task"))}
 
 
-def calm_look(pid):
+def calm_look(pid, archive):
     """What most looks within two seconds see: who asks over HTTP or the socket has a descriptor for a
-    moment, so has a file that is being closed, and between two files the archive has none."""
+    moment."""
     looks = []
     for _ in range(LOOKS):
-        looks.append(look(pid))
+        looks.append(look(pid, archive))
         time.sleep(0.2)
     return {name: statistics.mode(l[name] for l in looks) for name in looks[0]}
 
@@ -225,13 +237,13 @@ class ArchiveWatch(Repeating):
 class Memory(Repeating):
     """A look every two seconds, for the table."""
 
-    def __init__(self, begun, pid):
+    def __init__(self, begun, pid, archive):
         super().__init__(begun, 2)
-        self.pid = pid
+        self.pid, self.archive = pid, archive
         self.looks = []
 
     def once(self):
-        self.looks.append(look(self.pid) | {"t": time.monotonic() - self.begun})
+        self.looks.append(look(self.pid, self.archive) | {"t": time.monotonic() - self.begun})
         if len(self.looks) > 20000:  # of a long run every other one is enough
             self.looks = self.looks[::2]
             self.every_s *= 2
