@@ -123,6 +123,7 @@ void run_http_update(struct run_http *http) {
 	pthread_mutex_lock(&http->lock);
 	metrics_take(&http->metrics, &http->sources);
 	pthread_mutex_unlock(&http->lock);
+	http_server_tick(http->server);
 }
 
 void run_http_set_state(struct run_http *http, enum run_state state) {
