@@ -30,7 +30,7 @@ cache:
   idle_timeout: {idle}
   entries: {entries}
 threads:
-  workers: 2
+  workers: {workers}
 export:
   collectors: [{collectors}]
   template_interval: 5s
@@ -196,12 +196,12 @@ class Site:
         self.sources, self.collectors = [], []
         self.weir = None
 
-    def write_config(self):
+    def write_config(self, **for_once):
         collectors = [f'"{COLLECTOR}:{NFCAPD_PORT}"', f'"ipfix://{COLLECTOR}:{IPFIX_PORT}"']
         if self.state["more"]:
             collectors.append(f'"{COLLECTOR}:{MORE_PORT}"')
         text = CONFIG.format(
-            **self.state, ports=", ".join(f'"{name}"' for name, _ in PORTS),
+            **({"workers": 2} | self.state | for_once), ports=", ".join(f'"{name}"' for name, _ in PORTS),
             collectors=", ".join(collectors), archive=self.path["archive"], rotate=ROTATE_S,
             entries=self.arguments.entries, socket=self.path["socket"])
         with open(self.path["config"] + ".new", "w", encoding="utf-8") as file:

@@ -24,7 +24,7 @@ class Troubles:
         self.counts = {}
         self.nfcapd_may_lack = 0  # records that were sent while it was not there
         self.times_added = 0  # the collector that comes and goes
-        self.reload_kinds = []
+        self.reload_kinds, self.reloads = [], {}
 
     def names(self):
         """Of a round, in an order of its own."""
@@ -56,34 +56,51 @@ class Troubles:
 
     def reload(self):
         if not self.reload_kinds:
-            self.reload_kinds = ["timeouts", "collector", "level", "retention", "collector"]
+            self.reload_kinds = ["timeouts", "collector", "level", "retention", "collector",
+                                 "mistake", "restart"]
             self.random.shuffle(self.reload_kinds)
         kind = self.reload_kinds.pop()
         state = self.site.state
+        if kind == "mistake":
+            return f"a mistake, by {self.apply('refused', idle='soon')}: refused"
+        if kind == "restart":
+            return f"other workers, by {self.apply('partly', workers=3)}: they need a restart"
         if kind == "timeouts":
-            state["active"] = f"{self.random.randint(2, 6)}s"
-            state["idle"] = f"{self.random.randint(1, 3)}s"
+            self.change("active", [f"{n}s" for n in range(2, 7)])
+            self.change("idle", [f"{n}s" for n in range(1, 4)])
         elif kind == "collector":
             state["more"] = not state["more"]
             self.times_added += state["more"]
         elif kind == "level":
-            state["level"] = "debug" if state["level"] == "info" else "info"
+            self.change("level", ["info", "debug"])
         else:
-            state["retain"] = f"{self.random.randint(40, 90)}s"
-        return f"{kind}, by {self.apply()}: {state}"
+            self.change("retain", [f"{n}s" for n in range(40, 91, 10)])
+        return f"{kind}, by {self.apply('applied')}: {state}"
 
-    def apply(self):
+    def change(self, name, values):
+        """To another value than it has."""
+        state = self.site.state
+        state[name] = self.random.choice([value for value in values if value != state[name]])
+
+    def apply(self, result, **for_once):
         """By the signal and by the command in turn. Returns by which."""
         site = self.site
-        site.write_config()
+        site.write_config(**for_once)
         offset = len(site.log())
-        if self.counts.get("reload", 0) % 2:
+        self.reloads[result] = self.reloads.get(result, 0) + 1
+        if sum(self.reloads.values()) % 2:
             site.weir.process.send_signal(signal.SIGHUP)
-            site.wait_said(offset, "reload")
-            return "SIGHUP"
-        done = site.weir_command("reload", "--socket", site.path["socket"])
-        assert done.returncode == 0, f"weir reload: {done.returncode}: {done.stdout}{done.stderr}"
-        return "weir reload"
+            site.wait_said(offset, {"refused": "reload: refused", "partly": "needs a restart",
+                                    "applied": " -> "}[result])
+            by = "SIGHUP"
+        else:
+            done = site.weir_command("reload", "--socket", site.path["socket"])
+            wanted = {"applied": 0, "refused": 1, "partly": 3}[result]
+            assert done.returncode == wanted, \
+                f"weir reload ended with {done.returncode}: {done.stdout}{done.stderr}"
+            by = "weir reload"
+        site.write_config()
+        return by
 
     # Collectors.
 
