@@ -19,6 +19,9 @@ SCRAPE_S = 5
 
 # Lines of warnings and errors that the troubles explain.
 EXPECTED = {
+    "reload": (r"\S+/config:\d+: cache\.idle_timeout: soon: not a duration",
+               r"reload: refused; everything is as it was",
+               r"threads\.workers: 2 -> 3: needs a restart"),
     "link_held": (r"port vb1: link down",),
     "nfcapd_restart": (r"collector 192\.0\.2\.1:2055: nobody listens there",),
     "receiver_restart": (r"collector ipfix://192\.0\.2\.1:4739: nobody listens there",),
@@ -258,11 +261,14 @@ def check_nothing_unexpected_was_logged(facts):
 
 def check_what_happened_was_logged(facts):
     said = complaints(facts)
+    happened = facts["troubles"] | facts["reloads"]
     for name, pattern, exact in (("link_held", "link down", True),
                                  ("disk_full", "records wait in memory", True),
+                                 ("refused", "reload: refused", True),
+                                 ("partly", "needs a restart", True),
                                  ("nfcapd_restart", "2055: nobody listens there", False),
                                  ("receiver_restart", "4739: nobody listens there", False)):
-        wanted, n = facts["troubles"].get(name, 0), sum(pattern in text for text in said)
+        wanted, n = happened.get(name, 0), sum(pattern in text for text in said)
         if n != wanted if exact else (wanted > 0 and n == 0):
             return f"'{pattern}' {n} times after {wanted} of {name}"
     return None

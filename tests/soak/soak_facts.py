@@ -76,7 +76,7 @@ def end(site, troubles, watchers, begun):
     facts |= {"nfcapd": site.nfcapd.told(), "receiver": site.receiver.lives,
               "more": site.more.lives, "more_name": f"{COLLECTOR}:{MORE_PORT}",
               "nfcapd_may_lack": troubles.nfcapd_may_lack, "troubles": troubles.counts,
-              "times_added": troubles.times_added}
+              "times_added": troubles.times_added, "reloads": troubles.reloads}
     gather_archive(site, facts, watchers["archive"])
     facts["log"], facts["unread_log"] = log_of(site.log())
     return facts
@@ -136,6 +136,7 @@ def table(facts):
           f"{sum(s['records'] for life in facts['receiver'] for s in life)}, archive " \
           f"{sum(n for n, _ in facts['archive']['files'].values())} in {len(facts['archive']['files'])} files"
     yield f"troubles                  {facts['troubles']}"
+    yield f"reloads                   {facts['reloads'] or 'none'}"
     yield f"scrapes                   {facts['scrapes']['n']}, the slowest " \
           f"{facts['scrapes']['slowest_s']:.2f} s; weir top --once {facts['top']['n']} times"
     yield f"weir top on a terminal    silent for {facts['top']['silence_s']:.1f} s at most"
