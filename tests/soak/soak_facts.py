@@ -132,9 +132,10 @@ def table(facts):
     for name, one in sinks.items():
         lost = {n: c for n, c in one["lost"].items() if c}
         yield f"  to {name:<23} {one['sent']} sent, lost {lost or 'none'}"
+    archived = facts["archive"]["files"]
     yield f"arrived                   nfcapd {facts['nfcapd']['flows']}, own " \
           f"{sum(s['records'] for life in facts['receiver'] for s in life)}, archive " \
-          f"{sum(n for n, _ in facts['archive']['files'].values())} in {len(facts['archive']['files'])} files"
+          f"{sum(n for n, _ in archived.values())} in {len(archived)} files"
     yield f"troubles                  {facts['troubles']}"
     yield f"reloads                   {facts['reloads'] or 'none'}"
     yield f"scrapes                   {facts['scrapes']['n']}, the slowest " \

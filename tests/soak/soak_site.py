@@ -201,8 +201,8 @@ class Site:
         if self.state["more"]:
             collectors.append(f'"{COLLECTOR}:{MORE_PORT}"')
         text = CONFIG.format(
-            **({"workers": 2} | self.state | for_once), ports=", ".join(f'"{name}"' for name, _ in PORTS),
-            collectors=", ".join(collectors), archive=self.path["archive"], rotate=ROTATE_S,
+            **({"workers": 2} | self.state | for_once),
+            ports=", ".join(f'"{name}"' for name, _ in PORTS), collectors=", ".join(collectors), archive=self.path["archive"], rotate=ROTATE_S,
             entries=self.arguments.entries, socket=self.path["socket"])
         with open(self.path["config"] + ".new", "w", encoding="utf-8") as file:
             file.write(text)
@@ -259,11 +259,17 @@ class Site:
     def log(self):
         return self.weir.text("err")
 
-    def said_since(self, offset, pattern):
-        return re.search(pattern, self.log()[offset:]) is not None
+    def log_octets(self):
+        return os.path.getsize(self.weir.files["err"])
 
-    def wait_said(self, offset, pattern, wait_s=20):
-        until(lambda: self.said_since(offset, pattern), f"weir to say '{pattern}'", wait_s)
+    def wait_said(self, offset, text, wait_s=20):
+        """Behind so many octets of its log."""
+        def said():
+            with open(self.weir.files["err"], "rb") as file:
+                file.seek(offset)
+                return text.encode() in file.read()
+
+        until(said, f"weir to say '{text}'", wait_s)
 
     def quiet(self):
         """Sources are held, and what was on its way has arrived."""

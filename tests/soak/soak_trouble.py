@@ -86,7 +86,7 @@ class Troubles:
         """By the signal and by the command in turn. Returns by which."""
         site = self.site
         site.write_config(**for_once)
-        offset = len(site.log())
+        offset = site.log_octets()
         self.reloads[result] = self.reloads.get(result, 0) + 1
         if sum(self.reloads.values()) % 2:
             site.weir.process.send_signal(signal.SIGHUP)
@@ -132,7 +132,7 @@ class Troubles:
 
     def disk_full(self):
         site, full_s = self.site, self.between(2, 6)
-        offset = len(site.log())
+        offset = site.log_octets()
         with open(site.path["filler"], "wb", buffering=0) as filler, \
                 contextlib.suppress(OSError):
             while filler.write(bytes(65536)) > 0:
@@ -208,7 +208,7 @@ class Troubles:
         site = self.site
         site.quiet()
         try:
-            offset = len(site.log())
+            offset = site.log_octets()
             site.line.ip("b", "link", "set", "vb1", "down")
             site.wait_said(offset, "port vb1: link down")
             site.line.ip("b", "link", "set", "vb1", "up")

@@ -217,7 +217,6 @@ class ArchiveWatch(Repeating):
         self.files = {}
         self.parts = 0  # at the last look
         self.most_parts = 0
-        self.oldest_s = 0
 
     def once(self):
         done = self.site.weir_command("archive", "ls", "--json", "--archive",
