@@ -4,8 +4,8 @@ the self-test make, and returns what is wrong, or nothing. No check knows a proc
 import re
 import statistics
 
-# Memory after the warm-up: growth by the line of least squares, from the first calm look to the last,
-# however long that was. Pages that weir shares with each weir top come and go: pss is less exact.
+# Memory after the warm-up: growth by the line of least squares, from the first calm look to the
+# last, however long that was. Pages that weir shares with each weir top come and go: pss is less exact.
 MOST_GROWTH_KIB = {"anonymous": 2048, "pss": 8192}
 LEAST_CALM = 6            # looks, for a line to say anything
 STOP_S = 5

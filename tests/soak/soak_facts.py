@@ -30,7 +30,7 @@ def log_of(text):
 
 
 def too_old(names, retain, now_s):
-    """Closed files that should have gone: by their names, which have the time when they were begun."""
+    """Closed files that should have gone: their names say when they were begun."""
     number, unit = AGE.match(retain).groups()
     limit_s = int(number) * SECONDS[unit] + 3 * ROTATE_S + 10
     old = []

@@ -1,5 +1,5 @@
-"""Where the soak happens: two network namespaces, weir in the one with its config, sources of packets
-and collectors in the other. Each thing can be ended and started again by itself."""
+"""Where the soak happens: two network namespaces, weir in the one with its config, sources of
+packets and collectors in the other. Each thing can be ended and started again by itself."""
 
 import json
 import os
@@ -202,8 +202,8 @@ class Site:
             collectors.append(f'"{COLLECTOR}:{MORE_PORT}"')
         text = CONFIG.format(
             **({"workers": 2} | self.state | for_once),
-            ports=", ".join(f'"{name}"' for name, _ in PORTS), collectors=", ".join(collectors), archive=self.path["archive"], rotate=ROTATE_S,
-            entries=self.arguments.entries, socket=self.path["socket"])
+            ports=", ".join(f'"{name}"' for name, _ in PORTS), collectors=", ".join(collectors),
+            archive=self.path["archive"], rotate=ROTATE_S, entries=self.arguments.entries, socket=self.path["socket"])
         with open(self.path["config"] + ".new", "w", encoding="utf-8") as file:
             file.write(text)
         os.rename(self.path["config"] + ".new", self.path["config"])

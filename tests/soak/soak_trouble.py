@@ -141,7 +141,6 @@ class Troubles:
                 pass
         site.wait_said(offset, "No space left on device; records wait in memory")
         time.sleep(full_s)
-        # Files that were closed or deleted meanwhile made room: it is full for as long as it was told.
         os.remove(site.path["filler"])
         site.wait_said(offset, "writing again")
         return f"full for {full_s} s"

@@ -58,8 +58,8 @@ def look(pid, archive):
 
 
 def calm_look(pid, archive):
-    """What most looks within two seconds see: who asks over HTTP or the socket has a descriptor for a
-    moment."""
+    """What most looks within two seconds see: who asks over HTTP or the socket has a
+    descriptor for a moment."""
     looks = []
     for _ in range(LOOKS):
         looks.append(look(pid, archive))
