@@ -197,6 +197,7 @@ class Site:
         self.weir = None
 
     def write_config(self, **for_once):
+        """What the state says; but for once something else."""
         collectors = [f'"{COLLECTOR}:{NFCAPD_PORT}"', f'"ipfix://{COLLECTOR}:{IPFIX_PORT}"']
         if self.state["more"]:
             collectors.append(f'"{COLLECTOR}:{MORE_PORT}"')
