@@ -91,6 +91,11 @@ int run_options_take(struct run_options *options, const char *config);
 // Without a port there is no run. Returns 0, or -EINVAL after that was reported.
 int run_options_check_ports(const struct run_options *options);
 
+// What the same command line and, as it is now, the same config file say, into `again`, which
+// run_options_done() frees in any case. Returns what run_options_take() does. Mistakes are told as
+// options_mistake() tells them.
+int run_options_again(struct run_options *again, const struct run_options *options);
+
 void run_options_done(struct run_options *options);
 
 // "0,2-4": numbers of cores, each once, in this order. Returns 0, or -EINVAL for what is no such

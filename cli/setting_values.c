@@ -64,14 +64,14 @@ static bool in_command(const struct setting_values *values, const struct setting
 	return false;
 }
 
-static bool is_none(const struct setting_value *value) {
+bool setting_value_is_none(const struct setting_value *value) {
 	return value->setting->none && strcmp(value->text, "none") == 0;
 }
 
 // Whether a later "none" of the same place takes it back.
 static bool taken_back(const struct setting_value *values, size_t n, size_t i) {
 	for (size_t j = i + 1; values[i].setting->none && j < n; j++)
-		if (values[j].setting == values[i].setting && is_none(&values[j]))
+		if (values[j].setting == values[i].setting && setting_value_is_none(&values[j]))
 			return true;
 	return false;
 }
@@ -152,19 +152,68 @@ unsigned setting_values_each(const struct setting_values *values, setting_take_f
 	return n_refused;
 }
 
+// Values of one setting, put together.
+struct together {
+	const struct setting *setting;
+	FILE *out;
+	bool begun; // with others than the default
+};
+
+static int put_together(const struct setting_value *value, bool is_default, void *arg) {
+	struct together *together = arg;
+
+	if (value->setting != together->setting)
+		return 0;
+	if (!together->setting->list || !together->begun)
+		rewind(together->out);
+	else
+		fputs(", ", together->out);
+	fputs(value->text, together->out);
+	together->begun = !is_default;
+	return 0;
+}
+
+char *setting_values_text(const struct setting_values *values, const struct setting *setting) {
+	char *text = NULL;
+	size_t bytes;
+	struct together together = {.setting = setting, .out = open_memstream(&text, &bytes)};
+
+	if (together.out == NULL)
+		return NULL;
+	fputs("none", together.out);
+	(void)setting_values_each(values, put_together, &together);
+	if (fclose(together.out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+int setting_values_copy_command(struct setting_values *copy, const struct setting_values *values) {
+	for (size_t i = 0; i < values->n_of_command; i++) {
+		const struct setting_value *value = &values->of_command[i];
+		if (setting_values_add(copy, value->setting, value->text, 0) < 0)
+			return -ENOMEM;
+	}
+	if (values->instance_socket == NULL)
+		return 0;
+	copy->instance_socket = strdup(values->instance_socket);
+	copy->instance_sensor = strdup(values->instance_sensor);
+	return copy->instance_socket != NULL && copy->instance_sensor != NULL ? 0 : -ENOMEM;
+}
+
 bool setting_values_given(const struct setting_values *values, const struct setting *setting) {
 	bool given = false, commanded = false;
 
 	for (size_t i = 0; i < values->n_of_command; i++)
 		if (values->of_command[i].setting == setting) {
 			commanded = true;
-			given = !is_none(&values->of_command[i]);
+			given = !setting_value_is_none(&values->of_command[i]);
 		}
 	if (commanded || in_command(values, setting))
 		return given;
 	for (size_t i = 0; i < values->n_of_file; i++)
 		if (values->of_file[i].setting == setting)
-			given = !is_none(&values->of_file[i]);
+			given = !setting_value_is_none(&values->of_file[i]);
 	return given;
 }
 

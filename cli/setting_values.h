@@ -56,9 +56,21 @@ void setting_values_set_line(
 typedef int (*setting_take_fn)(const struct setting_value *value, bool is_default, void *arg);
 unsigned setting_values_each(const struct setting_values *values, setting_take_fn take, void *arg);
 
+// What applies, as text: values of a list with ", " between, the default, or "none". To be freed;
+// NULL where there is no memory.
+[[nodiscard]] char *
+setting_values_text(const struct setting_values *values, const struct setting *setting);
+
+// What the command line says, again, into `copy`, which is empty; nothing of a file. 0 or -ENOMEM.
+[[nodiscard]] int
+setting_values_copy_command(struct setting_values *copy, const struct setting_values *values);
+
 // Whether anything but a default speaks of the setting and counts: a "none" takes back what it
 // says.
 bool setting_values_given(const struct setting_values *values, const struct setting *setting);
+
+// Whether it is the "none" of a setting that has one.
+bool setting_value_is_none(const struct setting_value *value);
 
 // As if the file had said nothing.
 void setting_values_drop_file(struct setting_values *values);

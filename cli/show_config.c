@@ -126,13 +126,14 @@ static void print_json(const struct found *found, const char *file) {
 	const struct setting *setting = found->setting;
 	const struct setting_value *value = found->n > 0 ? &found->values[0] : NULL;
 	bool given = value != NULL && !found->replaced;
+	bool has_value = given && !(found->n == 1 && setting_value_is_none(value));
 
 	fputs("{\"key\":", stdout);
 	json_string(stdout, setting->key);
 	printf(",\"option\":\"--%s\",\"value\":", setting->option);
 	if (setting->list)
 		fputc('[', stdout);
-	for (size_t i = 0; given && i < found->n; i++) {
+	for (size_t i = 0; has_value && i < found->n; i++) {
 		fputs(i > 0 ? "," : "", stdout);
 		if (setting->type == SETTING_FLAG)
 			fputs(found->values[i].text, stdout);
@@ -141,7 +142,7 @@ static void print_json(const struct found *found, const char *file) {
 	}
 	if (setting->list)
 		fputc(']', stdout);
-	else if (!given)
+	else if (!has_value)
 		fputs("null", stdout);
 	if (!given || found->is_default) {
 		fputs(",\"origin\":\"default\"", stdout);
@@ -211,8 +212,7 @@ int command_show_config(int argc, char **argv) {
 			settings_example(stdout);
 			return EXIT_OK;
 		default:
-			fputs(help, stdout);
-			return EXIT_OK;
+			return options_help(help, NULL, optarg) < 0 ? EXIT_USAGE : EXIT_OK;
 		}
 	}
 	if (id == -EINVAL)

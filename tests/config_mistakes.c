@@ -286,14 +286,14 @@ const struct config_mistake config_mistakes[] = {
 	 "  ports: [eth1]\n"
 	 "export:\n"
 	 "  collectors: [192.0.2.10]\n",
-	 "4: export.collectors: 192.0.2.10: no address with a port; use HOST:PORT or "
-	 "\"[IPV6]:PORT\" in quotes, such as 192.0.2.10:2055"},
+	 "4: export.collectors: 192.0.2.10: no port; use HOST:PORT or \"[IPV6]:PORT\" in quotes, "
+	 "such as 192.0.2.10:2055"},
 	{"capture:\n"
 	 "  ports: [eth1]\n"
 	 "export:\n"
 	 "  collectors: ['2001:db8::1:2055']\n",
-	 "4: export.collectors: 2001:db8::1:2055: no address with a port; use HOST:PORT or "
-	 "\"[IPV6]:PORT\" in quotes, such as 192.0.2.10:2055"},
+	 "4: export.collectors: 2001:db8::1:2055: an IPv6 address must stand in brackets; use "
+	 "HOST:PORT or \"[IPV6]:PORT\" in quotes, such as 192.0.2.10:2055"},
 	{"capture:\n"
 	 "  ports: [eth1]\n"
 	 "export:\n"
