@@ -19,9 +19,9 @@ static const char help[] =
 	"Usage: weir check-config [FILE]\n"
 	"Says what is wrong with a config file of weir run, each mistake in a line that\n"
 	"names the file's line, the key, what was found and what to write instead.\n"
-	"FILE is " CONFIG_FILE " where none is named. A collector as in the\n"
-	"example of weir show-config --example is a mistake as well; what weir run would\n"
-	"take, and what is hardly meant, is told as a warning.\n"
+	"FILE is " CONFIG_FILE " where none is named. A collector that is still\n"
+	"the example's is a mistake. What weir run would take, and what is hardly\n"
+	"meant, is told as a warning.\n"
 	"\n"
 	"Exit status: 0 weir run would take it, 1 it has mistakes or cannot be read,\n"
 	"2 wrong usage.\n";

@@ -194,7 +194,11 @@ int setting_values_copy_command(struct setting_values *copy, const struct settin
 		if (setting_values_add(copy, value->setting, value->text, 0) < 0)
 			return -ENOMEM;
 	}
-	return 0;
+	if (values->instance_socket == NULL)
+		return 0;
+	copy->instance_socket = strdup(values->instance_socket);
+	copy->instance_sensor = strdup(values->instance_sensor);
+	return copy->instance_socket != NULL && copy->instance_sensor != NULL ? 0 : -ENOMEM;
 }
 
 bool setting_values_given(const struct setting_values *values, const struct setting *setting) {

@@ -96,7 +96,7 @@ def test_every_option_is_a_key_and_every_key_an_option():
 def test_an_instance_has_defaults_of_its_own_that_its_file_wins_over():
     found = settings("--instance=lan", "--port=eth1")
     assert found["serve.socket"]["value"] == "/run/weir/lan.sock", found
-    assert found["serve.http"]["value"] == "none", found
+    assert found["serve.http"]["value"] is None, found
     assert found["archive.sensor"]["value"].endswith("-lan"), found
     with config("serve: {http: 9481, socket: /run/other.sock}\narchive: {dir: /a, sensor: b}\n"
                 ) as file:
