@@ -40,7 +40,8 @@ static void count_sinks(const struct metrics *metrics, struct minute_counts *tot
 		totals->sinks[i] = (struct minute_sink){
 			.name = hash_of(sink->name),
 			.sent = sink->sent,
-			.refusals = i < metrics->sinks.n_collectors ? metrics->sinks.refusals[i] : 0,
+			.refusals =
+				i < metrics->sinks.n_collectors ? metrics->sinks.refusals[i] : 0,
 		};
 		for (unsigned j = 0; j < sink->n_losses; j++)
 			totals->sinks[i].lost[j] = sink->losses[j].records;
