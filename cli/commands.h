@@ -15,6 +15,7 @@ int command_decode(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_query(int argc, char **argv);
+int command_reload(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_show_config(int argc, char **argv);

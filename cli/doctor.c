@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,7 @@
 #include "commands.h"
 #include "doctor_checks.h"
 #include "flow_cache.h"
-#include "units.h"
+#include "options.h"
 
 // Beside the flow caches: packet buffers, rings and the EAL's own.
 #define OTHER_BYTES (UINT64_C(128) << 20)
@@ -62,24 +61,13 @@ struct session {
 	bool json;
 };
 
-[[gnu::format(printf, 1, 2)]] static int mistake(const char *format, ...) {
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "weir doctor: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "\n");
-	va_end(args);
-	return -EINVAL;
-}
-
 static int add_port(struct session *session, const char *text) {
 	struct doctor_port port;
 
 	if (session->wish.n_ports == DOCTOR_MAX_PORTS)
-		return mistake("--port %s: at most %d ports", text, DOCTOR_MAX_PORTS);
+		return options_mistake("--port %s: at most %d ports", text, DOCTOR_MAX_PORTS);
 	if (doctor_port_parse(text, &port) < 0)
-		return mistake(
+		return options_mistake(
 			"--port '%s': not a port; use an interface, a PCI address such as "
 			"0000:03:00.0, af_packet:IFACE, af_xdp:IFACE or vdev:STRING",
 			text
@@ -90,29 +78,25 @@ static int add_port(struct session *session, const char *text) {
 
 static int add_entries(struct session *session, const char *text) {
 	uint64_t n;
+	int rc = options_whole(
+		"cache-entries", text, FLOW_CACHE_MIN_FLOWS, FLOW_CACHE_MAX_FLOWS, &n
+	);
 
-	if (units_count(text, &n) < 0 || n < FLOW_CACHE_MIN_FLOWS || n > FLOW_CACHE_MAX_FLOWS)
-		return mistake(
-			"--cache-entries %s: must be a whole number from %u to %u",
-			text,
-			(unsigned)FLOW_CACHE_MIN_FLOWS,
-			(unsigned)FLOW_CACHE_MAX_FLOWS
-		);
-	session->wish.memory_bytes = flow_cache_memory((uint32_t)n) + OTHER_BYTES;
-	return 0;
+	if (rc == 0)
+		session->wish.memory_bytes = flow_cache_memory((uint32_t)n) + OTHER_BYTES;
+	return rc;
 }
 
 // 0: go on; 1: help was printed; -EINVAL: a mistake was reported.
 static int parse(struct session *session, int argc, char **argv) {
 	int id;
 
-	opterr = 0;
+	options_begin("doctor");
 	while ((id = getopt_long(argc, argv, ":p:h", long_options, NULL)) != -1) {
 		int rc = 0;
 		switch (id) {
 		case OPT_HELP:
-			fputs(help, stdout);
-			return 1;
+			return options_help(help, NULL, optarg);
 		case OPT_PORT:
 			rc = add_port(session, optarg);
 			break;
@@ -128,21 +112,14 @@ static int parse(struct session *session, int argc, char **argv) {
 		case OPT_JSON:
 			session->json = true;
 			break;
-		case ':':
-			return mistake(
-				"option '%s' needs a value; see 'weir doctor --help'",
-				argv[optind - 1]
-			);
 		default:
-			return mistake(
-				"unknown option '%s'; see 'weir doctor --help'", argv[optind - 1]
-			);
+			return options_wrong(id, argv, long_options);
 		}
 		if (rc < 0)
 			return rc;
 	}
 	if (optind < argc)
-		return mistake(
+		return options_mistake(
 			"'%s': not expected; a port is given as --port %s",
 			argv[optind],
 			argv[optind]
@@ -217,7 +194,7 @@ int command_doctor(int argc, char **argv) {
 	else
 		print_text(&session.report);
 	if (fflush(stdout) != 0) {
-		mistake("standard output: %s", strerror(errno));
+		options_mistake("standard output: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	return doctor_possible(&session.report) ? EXIT_OK : EXIT_FAILED;

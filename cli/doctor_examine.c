@@ -84,7 +84,9 @@ static void examine_port(struct examination *examination, const struct doctor_po
 	switch (port->kind) {
 	case DOCTOR_AF_PACKET:
 	case DOCTOR_INTERFACE:
-		examine_driver(examination, port, "net_af_packet");
+		// weir has packet sockets of its own; DPDK's driver is in use where it is named.
+		if (strncmp(port->text, "vdev:", 5) == 0)
+			examine_driver(examination, port, "net_af_packet");
 		examine_interface(examination, port);
 		break;
 	case DOCTOR_AF_XDP:

@@ -303,12 +303,12 @@ static void finish_ipfix(struct session *session) {
 
 static void report(struct session *session) {
 	struct export_ledger *ledger = &session->ledger;
-	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 3];
+	struct ledger_sink counts[SINKS_MAX_COUNTS + 1];
 	char error[LEDGER_ERROR_BYTES];
 	int rc = 0;
 
 	sinks_complain(&session->sinks, "export");
-	sinks_count(&session->sinks, counts, &ledger->n_sinks);
+	sinks_count(&session->sinks, 0, counts, &ledger->n_sinks);
 	if (session->ipfix != NULL) {
 		finish_ipfix(session);
 		ipfix_file_count(session->ipfix, &counts[ledger->n_sinks++]);

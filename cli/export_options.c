@@ -193,7 +193,7 @@ int export_options_parse(struct export_options *options, int argc, char **argv, 
 		if (id == OPT_HELP)
 			return options_help(help, common, optarg);
 		if (id == '?' || id == ':')
-			return options_wrong(id, argv);
+			return options_wrong(id, argv, long_options);
 		if (parse_option(&parsing, id, optarg) < 0)
 			return -EINVAL;
 	}

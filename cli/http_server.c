@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "http_host.h"
@@ -26,11 +27,18 @@ enum {
 // For text: nothing in it is to run, be loaded or be framed, whatever a browser takes it for.
 #define NO_POLICY "default-src 'none'; frame-ancestors 'none'"
 
+struct client {
+	int fd;
+	time_ns_t begun_ns; // of the connection, or the end of its last answer; 0 = no client
+};
+
 struct http_server {
 	struct http_server_config config;
 	struct MHD_Daemon *daemon; // NULL before it runs
 	int fd;
 	char host[HOST_BYTES]; // as the user named it
+	pthread_mutex_t lock;  // for the clients
+	struct client clients[HTTP_MAX_CONNECTIONS];
 	char url[HOST_BYTES + 32];
 };
 
@@ -179,6 +187,73 @@ static enum MHD_Result on_request(
 	return send_answer(connection, &answer);
 }
 
+static time_ns_t monotonic_ns(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+// The descriptor is the client's until this has been called with its end: so long nothing else has
+// its number.
+static void on_connection(
+	void *arg,
+	struct MHD_Connection *connection,
+	void **of_connection,
+	enum MHD_ConnectionNotificationCode code
+) {
+	struct http_server *server = arg;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct client *client = *of_connection;
+
+	pthread_mutex_lock(&server->lock);
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED && client != NULL)
+		client->begun_ns = 0;
+	for (unsigned i = 0; code == MHD_CONNECTION_NOTIFY_STARTED && info != NULL
+			     && *of_connection == NULL && i < HTTP_MAX_CONNECTIONS;
+	     i++) {
+		client = &server->clients[i];
+		if (client->begun_ns == 0) {
+			*client = (struct client){info->connect_fd, monotonic_ns()};
+			*of_connection = client;
+		}
+	}
+	pthread_mutex_unlock(&server->lock);
+}
+
+// A connection may stay for another request, which has as much time.
+static void on_completed(
+	void *arg,
+	struct MHD_Connection *connection,
+	void **of_request,
+	enum MHD_RequestTerminationCode code
+) {
+	struct http_server *server = arg;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	(void)of_request;
+	(void)code;
+	if (info == NULL || info->socket_context == NULL)
+		return;
+	struct client *client = info->socket_context;
+	pthread_mutex_lock(&server->lock);
+	client->begun_ns = monotonic_ns();
+	pthread_mutex_unlock(&server->lock);
+}
+
+void http_server_tick(struct http_server *server) {
+	time_ns_t latest_ns = monotonic_ns() - server->config.request_ns;
+
+	pthread_mutex_lock(&server->lock);
+	for (unsigned i = 0; i < HTTP_MAX_CONNECTIONS; i++) {
+		const struct client *client = &server->clients[i];
+		if (client->begun_ns != 0 && client->begun_ns < latest_ns)
+			(void)shutdown(client->fd, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&server->lock);
+}
+
 // Splits what names an address. Returns false where it does not.
 static bool split(const char *address, char host[HOST_BYTES], const char **port) {
 	const char *begin = address, *end = strrchr(address, ':');
@@ -313,6 +388,12 @@ static void *start_daemon(void *arg) {
 		(unsigned)HTTP_TIMEOUT_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)REQUEST_BYTES,
+		MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection,
+		server,
+		MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed,
+		server,
 		MHD_OPTION_END
 	);
 	return NULL;
@@ -326,8 +407,12 @@ struct http_server *http_server_open(const struct http_server_config *config, ch
 		return NULL;
 	}
 	server->config = *config;
+	if (config->request_ns == 0)
+		server->config.request_ns = HTTP_REQUEST_S * NS_PER_S;
+	pthread_mutex_init(&server->lock, NULL);
 	server->fd = open_socket(config->address, server->host, error);
 	if (server->fd < 0) {
+		pthread_mutex_destroy(&server->lock);
 		free(server);
 		return NULL;
 	}
@@ -339,6 +424,7 @@ struct http_server *http_server_open(const struct http_server_config *config, ch
 		return server;
 	snprintf(error, HTTP_ERROR_BYTES, "--http %s: cannot start its thread", config->address);
 	close(server->fd);
+	pthread_mutex_destroy(&server->lock);
 	free(server);
 	return NULL;
 }
@@ -351,5 +437,6 @@ void http_server_close(struct http_server *server) {
 	if (server == NULL)
 		return;
 	MHD_stop_daemon(server->daemon); // closes the socket too
+	pthread_mutex_destroy(&server->lock);
 	free(server);
 }

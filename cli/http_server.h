@@ -7,18 +7,22 @@
 // and sent on as little as a browser lets one say.
 //
 // Threads: one of its own, that other threads go before, on which the routes' functions are called,
-// one at a time.
-// Time: libmicrohttpd's, for connections that say nothing.
+// one at a time; http_server_tick() from any other.
+// Time: libmicrohttpd's, for connections that say nothing; the monotonic clock, for those that say
+// little.
 
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "clock.h"
+
 enum {
 	HTTP_ERROR_BYTES = 512,
 	HTTP_MAX_CONNECTIONS = 16,
 	HTTP_TIMEOUT_S = 10, // of a connection that says nothing
+	HTTP_REQUEST_S = 20, // from the answer before to the end of the next one
 };
 
 struct http_request {
@@ -49,7 +53,8 @@ struct http_server_config {
 	const char *address; // "HOST:PORT", "[IPv6]:PORT", "PORT" = of 127.0.0.1; PORT 0 = any
 	const struct http_route *routes; // remain the caller's
 	unsigned n_routes;
-	void *arg; // of the functions
+	void *arg;            // of the functions
+	time_ns_t request_ns; // for tests; 0 = HTTP_REQUEST_S
 };
 
 struct http_server;
@@ -60,6 +65,10 @@ http_server_open(const struct http_server_config *config, char *error);
 
 // "http://127.0.0.1:9480", with the port that it has.
 const char *http_server_url(const struct http_server *server);
+
+// Ends connections whose request takes longer than it may: whoever says an octet now and then would
+// never be silent. To be called every second or so.
+void http_server_tick(struct http_server *server);
 
 // Ends the thread, and connections. NULL is fine.
 void http_server_close(struct http_server *server);

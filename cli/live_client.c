@@ -12,6 +12,7 @@
 
 enum {
 	PATIENCE_S = 10,
+	RELOAD_PATIENCE_S = 70, // the sensor's own is a minute
 };
 
 static int read_whole(int fd, void *bytes, size_t n) {
@@ -206,12 +207,12 @@ int live_client_active(
 	return told(rc, path, error);
 }
 
-// All that comes until the sensor closes, and a NUL. Returns how much, or a negative errno.
-static ssize_t read_text(int fd, char *text) {
+// All that comes until the sensor closes, `most` octets. Returns how much, or a negative errno.
+static ssize_t read_text(int fd, char *text, size_t most) {
 	size_t n = 0;
 
-	while (n < LIVE_STATUS_MOST_BYTES) {
-		ssize_t got = recv(fd, text + n, LIVE_STATUS_MOST_BYTES - n, 0);
+	while (n < most) {
+		ssize_t got = recv(fd, text + n, most - n, 0);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -221,6 +222,29 @@ static ssize_t read_text(int fd, char *text) {
 		n += (size_t)got;
 	}
 	return n == 0 ? -EPIPE : (ssize_t)n;
+}
+
+int live_client_reload(const char *path, char **text, char *error) {
+	const struct timeval patience = {.tv_sec = RELOAD_PATIENCE_S};
+
+	*text = calloc(1, LIVE_RELOAD_BYTES + 1);
+	if (*text == NULL)
+		return told(-ENOMEM, path, error);
+	int fd = connect_to(path, error);
+	ssize_t n = fd;
+	if (fd >= 0) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		n = ask(fd, "reload\n");
+		if (n == 0)
+			n = read_text(fd, *text, LIVE_RELOAD_BYTES);
+		close(fd);
+		(void)told((int)n, path, error);
+	}
+	if (n >= 0)
+		return 0;
+	free(*text);
+	*text = NULL;
+	return (int)n;
 }
 
 int live_client_status(const char *path, struct live_status *status, char *error) {
@@ -236,7 +260,7 @@ int live_client_status(const char *path, struct live_status *status, char *error
 	}
 	ssize_t n = ask(fd, "status\n");
 	if (n == 0)
-		n = read_text(fd, text);
+		n = read_text(fd, text, LIVE_STATUS_MOST_BYTES);
 	close(fd);
 	int rc = n < 0 ? told((int)n, path, error) : 0;
 	if (rc == 0) {

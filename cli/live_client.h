@@ -32,4 +32,8 @@ struct live_flows {
 	char *error
 );
 
+// Has the sensor read its config file again. What it says, LIVE_RELOAD_BYTES at most, to be freed:
+// a word and lines. Waits for a minute.
+[[nodiscard]] int live_client_reload(const char *path, char **text, char *error);
+
 [[nodiscard]] int live_client_status(const char *path, struct live_status *status, char *error);

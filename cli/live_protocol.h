@@ -8,6 +8,9 @@
 //                             or later, out of COUNT buckets of the flow caches, at most
 //                             LIVE_MOST_BUCKETS, from FIRST on
 //   status                    what was counted, as text: live_status.h
+//   reload                    reads the config file again; then a word, applied, partly, refused,
+//   or
+//                             none where there is no such file, and lines about it
 //
 // Records are as this machine has them in memory: both sides are the same program. The line has
 // LIVE_REQUEST_BYTES at most and must come within 2 s; a client for which the sensor has waited
@@ -19,7 +22,8 @@
 
 #include "flow_record.h"
 
-#define LIVE_SOCKET "/run/weir/weir.sock"
+#define LIVE_SOCKET_DIR "/run/weir"
+#define LIVE_SOCKET LIVE_SOCKET_DIR "/weir.sock"
 #define LIVE_MAGIC UINT64_C(0x3245564952494557) // "WEIRIVE2"
 
 enum {
@@ -27,6 +31,7 @@ enum {
 	LIVE_PART_RECORDS = 512,
 	LIVE_REQUEST_BYTES = 64,
 	LIVE_MOST_BUCKETS = 1 << 16,
+	LIVE_RELOAD_BYTES = 32 << 10,
 };
 
 struct live_header {

@@ -30,6 +30,9 @@ int live_request_parse(const char *line, struct live_request *request) {
 	request->want = LIVE_STATUS;
 	if (strcmp(line, "status\n") == 0)
 		return 0;
+	request->want = LIVE_RELOAD;
+	if (strcmp(line, "reload\n") == 0)
+		return 0;
 	request->want = LIVE_ACTIVE;
 	if (strncmp(line, active, strlen(active)) != 0)
 		return -EBADMSG;

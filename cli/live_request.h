@@ -10,6 +10,7 @@ enum live_want {
 	LIVE_FLOWS,
 	LIVE_ACTIVE,
 	LIVE_STATUS,
+	LIVE_RELOAD,
 };
 
 struct live_request {

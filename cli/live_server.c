@@ -17,6 +17,7 @@
 
 #include "live_request.h"
 #include "live_status.h"
+#include "reload.h"
 
 enum {
 	BACKLOG = 4,
@@ -157,6 +158,23 @@ static void serve_status(struct answer *answer) {
 	free(text);
 }
 
+static void serve_reload(struct answer *answer) {
+	struct reload *reload = answer->server->sources.reload;
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+
+	if (out == NULL)
+		return;
+	if (reload != NULL)
+		reload_ask(reload, out);
+	else
+		fputs("none\n", out);
+	if (fclose(out) == 0)
+		put(answer, text, bytes);
+	free(text);
+}
+
 static void serve(struct live_server *server, int fd) {
 	struct answer answer = {.server = server, .fd = fd, .patience_ns = REQUEST_NS};
 	const struct sensor *sensor = server->sources.sensor;
@@ -169,6 +187,9 @@ static void serve(struct live_server *server, int fd) {
 	switch (request.want) {
 	case LIVE_STATUS:
 		serve_status(&answer);
+		return;
+	case LIVE_RELOAD:
+		serve_reload(&answer);
 		return;
 	case LIVE_FLOWS:
 		put_header(&answer);

@@ -276,18 +276,20 @@ static void put_sinks(struct exposition *to, const struct metrics *metrics) {
 			);
 	}
 	counter(to, "weir_collector_datagrams", "Datagrams sent to a collector.");
-	for (unsigned i = 0; i < metrics->n_collectors; i++)
+	for (unsigned i = 0; i < metrics->sinks.n_collectors; i++)
 		exposition_count(
 			to, ledger->sinks[i].datagrams, "sink", ledger->sinks[i].name, NULL
 		);
 	counter(to, "weir_collector_bytes", "Payload of the datagrams sent to a collector.");
-	for (unsigned i = 0; i < metrics->n_collectors; i++)
+	for (unsigned i = 0; i < metrics->sinks.n_collectors; i++)
 		exposition_count(to, ledger->sinks[i].octets, "sink", ledger->sinks[i].name, NULL);
 	counter(to,
 		"weir_collector_refusals",
 		"Times that a collector's host said that nobody listens there.");
-	for (unsigned i = 0; i < metrics->n_collectors; i++)
-		exposition_count(to, metrics->refusals[i], "sink", ledger->sinks[i].name, NULL);
+	for (unsigned i = 0; i < metrics->sinks.n_collectors; i++)
+		exposition_count(
+			to, metrics->sinks.refusals[i], "sink", ledger->sinks[i].name, NULL
+		);
 }
 
 static void put_archive(struct exposition *to, const struct metrics *metrics) {

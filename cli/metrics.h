@@ -21,7 +21,6 @@
 
 enum {
 	METRICS_MAX_QUEUES = SENSOR_MAX_PORTS * SENSOR_MAX_WORKERS,
-	METRICS_MAX_SINKS = SINKS_MAX_COLLECTORS + 8,
 };
 
 // Over the time since the last metrics_take().
@@ -37,9 +36,7 @@ struct metrics {
 	struct ledger ledger; // what it points to is below
 	struct ledger_port queues[METRICS_MAX_QUEUES];
 	struct ledger_pair duplicates[DUPLICATE_MOST_PAIRS];
-	struct ledger_sink sinks[METRICS_MAX_SINKS];
-	uint64_t refusals[METRICS_MAX_SINKS]; // of collectors, which are the first sinks
-	unsigned n_collectors;
+	struct sinks_counts sinks;
 	struct sensor_port ports[SENSOR_MAX_PORTS];
 	unsigned n_ports;
 	struct sensor_worker workers[SENSOR_MAX_WORKERS];
@@ -58,11 +55,14 @@ struct metrics {
 	double cpu_s;         // of the process
 };
 
+struct reload;
+
 struct metrics_sources {
 	struct sensor *sensor;
 	const struct sinks *sinks;
 	const struct lateness *lateness;
 	uint32_t sampling_interval;
+	struct reload *reload; // or NULL
 };
 
 // Zeroes `metrics` at first; later ones also make rates out of what it held. Names remain the

@@ -83,14 +83,10 @@ static void make_rates(struct metrics *metrics, const struct before *before) {
 }
 
 static void take_sinks(struct metrics *metrics, const struct sinks *sinks) {
-	metrics->ledger.sinks = metrics->sinks;
-	sinks_count(sinks, metrics->sinks, &metrics->ledger.n_sinks);
-	metrics->n_collectors = sinks->n_destinations;
-	for (unsigned i = 0; i < sinks->n_destinations; i++) {
-		struct destination_stats stats;
-		destination_stats(sinks->destinations[i], &stats);
-		metrics->refusals[i] = stats.collector.refusals;
-	}
+	const struct ledger *ledger = &metrics->ledger;
+	sinks_take_counts(sinks, ledger_records(ledger) - ledger->records_lost, &metrics->sinks);
+	metrics->ledger.sinks = metrics->sinks.sinks;
+	metrics->ledger.n_sinks = metrics->sinks.n;
 	metrics->archive = NULL;
 	if (sinks->archive == NULL)
 		return;

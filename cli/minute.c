@@ -35,10 +35,13 @@ static void count_sinks(const struct metrics *metrics, struct minute_counts *tot
 	totals->n_sinks = ledger->n_sinks;
 	for (unsigned i = 0; i < ledger->n_sinks; i++) {
 		const struct ledger_sink *sink = &ledger->sinks[i];
+		if (sink->former) // what it lost was told of those that it is the sum of
+			continue;
 		totals->sinks[i] = (struct minute_sink){
 			.name = hash_of(sink->name),
 			.sent = sink->sent,
-			.refusals = i < metrics->n_collectors ? metrics->refusals[i] : 0,
+			.refusals =
+				i < metrics->sinks.n_collectors ? metrics->sinks.refusals[i] : 0,
 		};
 		for (unsigned j = 0; j < sink->n_losses; j++)
 			totals->sinks[i].lost[j] = sink->losses[j].records;

@@ -28,7 +28,7 @@ struct minute_counts {
 		uint64_t name; // a hash of it
 		uint64_t sent, refusals;
 		uint64_t lost[LEDGER_MAX_LOSSES];
-	} sinks[METRICS_MAX_SINKS];
+	} sinks[SINKS_MAX_COUNTS];
 	unsigned n_sinks;
 	uint64_t archive_errors;
 };

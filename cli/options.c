@@ -5,10 +5,12 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "flow_cache.h"
 #include "units.h"
+#include "words.h"
 
 static const char *command = "";
 // Where the value stands that a mistake is about, if in a file.
@@ -17,6 +19,17 @@ static struct {
 	unsigned line;
 	const struct setting *setting;
 } place;
+
+// Who is told of mistakes instead of standard error.
+static struct {
+	void (*fn)(const char *mistake, void *arg); // or NULL
+	void *arg;
+} listener;
+
+void options_tell(void (*fn)(const char *mistake, void *arg), void *arg) {
+	listener.fn = fn;
+	listener.arg = arg;
+}
 
 void options_begin(const char *name) {
 	command = name;
@@ -45,37 +58,41 @@ static const struct setting *option_at(const char *text, size_t *n) {
 
 // Options are called by their keys: whoever writes a file reads keys. A file may have anything in
 // it, which is not to reach a terminal.
-static void print_with_keys(const char *text) {
+static void print_with_keys(FILE *out, const char *text) {
 	size_t n;
 
 	while (*text != '\0') {
 		const struct setting *setting = option_at(text, &n);
 		if (setting != NULL) {
-			fputs(setting->key, stderr);
+			fputs(setting->key, out);
 			text += n;
 		} else {
 			bool control = (unsigned char)*text < ' ' || *text == 0x7f
 				       || (*text == '\xc2' && (unsigned char)text[1] < 0xa0);
-			fputc(control ? '?' : *text, stderr);
+			fputc(control ? '?' : *text, out);
 			text++;
 		}
 	}
 }
 
 // "--cache-entries 12x: must be ..." as "weir.yaml:14: cache.entries: 12x: must be ...".
-static void print_in_place(const char *text) {
+static void print_in_place(FILE *out, const char *text) {
 	size_t n;
 	const struct setting *setting = option_at(text, &n);
 
-	fprintf(stderr, "%s:%u: ", place.file, place.line);
+	fprintf(out, "%s:", place.file);
+	if (place.line > 0)
+		fprintf(out, "%u:", place.line);
+	fputc(' ', out);
 	if (setting != NULL) {
-		fprintf(stderr, "%s: ", setting->key);
+		fprintf(out, "%s: ", setting->key);
 		text += n;
-		text += strspn(text, ": ");
+		text += *text == ':';
+		text += *text == ' ';
 	} else if (place.setting != NULL) {
-		fprintf(stderr, "%s: ", place.setting->key);
+		fprintf(out, "%s: ", place.setting->key);
 	}
-	print_with_keys(text);
+	print_with_keys(out, text);
 }
 
 int options_mistake(const char *format, ...) {
@@ -85,12 +102,23 @@ int options_mistake(const char *format, ...) {
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fprintf(stderr, "weir %s: ", command);
+	char *line = NULL;
+	size_t n;
+	FILE *out = listener.fn != NULL ? open_memstream(&line, &n) : stderr;
+	if (out == NULL)
+		return -EINVAL;
+	if (out == stderr)
+		fprintf(out, "weir %s: ", command);
 	if (place.file != NULL)
-		print_in_place(text);
+		print_in_place(out, text);
 	else
-		fputs(text, stderr);
-	fputc('\n', stderr);
+		fputs(text, out);
+	if (out == stderr) {
+		fputc('\n', out);
+	} else if (fclose(out) == 0) {
+		listener.fn(line, listener.arg);
+		free(line);
+	}
 	return -EINVAL;
 }
 
@@ -163,12 +191,6 @@ int options_flows_in_memory(const char *text, uint32_t *n_flows) {
 	return 0;
 }
 
-int options_unknown(const char *arg, const char *near) {
-	return options_mistake(
-		"unknown option '%s'; did you mean --%s? See 'weir %s --help'", arg, near, command
-	);
-}
-
 // What option a line of a help begins to tell of: the length of its name, 0 where none.
 static size_t option_of(const char *line, const char **name) {
 	size_t n = strspn(line, " ");
@@ -220,16 +242,104 @@ int options_help(const char *help, const char *const *common, const char *arg) {
 	return 1;
 }
 
-int options_wrong(int id, char **argv) {
-	const char *arg = argv[optind - 1];
+// The option of `known` that someone meant who wrote `name`, by its own name or its key.
+static const char *nearest_option(const char *name, const struct option *known) {
+	const char *nearest = NULL;
+	unsigned least = word_reach(name) + 1;
 
-	if (id == ':')
+	for (; known->name != NULL; known++) {
+		const struct setting *setting = setting_of_option(known->name);
+		unsigned found = word_distance(name, known->name);
+		if (setting != NULL) {
+			unsigned by_key = word_distance(name, setting->key);
+			found = by_key < found ? by_key : found;
+		}
+		if (found < least) {
+			least = found;
+			nearest = known->name;
+		}
+	}
+	return nearest;
+}
+
+// Which options begin as `name` does, into `list`. Returns how many.
+static unsigned
+beginning(const char *name, const struct option *known, char *list, size_t n_bytes) {
+	size_t used = 0;
+	unsigned n = 0;
+
+	for (; known->name != NULL; known++) {
+		if (strncmp(name, known->name, strlen(name)) != 0 || used + 64 > n_bytes)
+			continue;
+		used += (size_t
+		)snprintf(list + used, n_bytes - used, "%s--%s", n > 0 ? ", " : "", known->name);
+		n++;
+	}
+	return n;
+}
+
+static int wrong_long(const char *arg, const struct option *known) {
+	char name[80], list[512];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(arg + 2, "="), arg + 2);
+	if (name[0] != '\0' && beginning(name, known, list, sizeof(list)) > 1)
+		return options_mistake("option '--%s' may be %s; write it out", name, list);
+	const char *near = nearest_option(name, known);
+	if (near != NULL)
 		return options_mistake(
-			"option '%s' needs a value; see 'weir %s --help'", arg, command
+			"unknown option '%s'; did you mean --%s? See 'weir %s --help'",
+			arg,
+			near,
+			command
 		);
-	if (optopt != 0 && strncmp(arg, "--", 2) != 0)
+	return options_mistake("unknown option '%s'; see 'weir %s --help'", arg, command);
+}
+
+int options_wrong(int id, char **argv, const struct option *known) {
+	const struct option *found = known;
+
+	// 0 where a long option is none: then nothing below has it.
+	while (found->name != NULL && (optopt == 0 || found->val != optopt))
+		found++;
+	if (id == ':' && found->name != NULL)
+		return options_mistake(
+			"option '--%s' needs a value; see 'weir %s --help'", found->name, command
+		);
+	if (found->name != NULL)
+		return options_mistake(
+			"option '--%s' takes no value; see 'weir %s --help'", found->name, command
+		);
+	// Of letters in a row getopt_long() stays at the argument while some are left: its own name
+	// for the letter is all there is to go by.
+	if (optopt > ' ' && optopt < 0x7f)
 		return options_mistake(
 			"unknown option '-%c'; see 'weir %s --help'", optopt, command
 		);
-	return options_mistake("unknown option '%s'; see 'weir %s --help'", arg, command);
+	if (optopt != 0)
+		return options_mistake(
+			"unknown option '-\\x%02x'; see 'weir %s --help'",
+			(unsigned char)optopt,
+			command
+		);
+	return wrong_long(argv[optind - 1], known);
+}
+
+int options_unknown_word(const char *what, const char *word, const char *const *words) {
+	const char *near = word_nearest(word, words);
+	char list[256];
+	size_t used = 0;
+
+	if (near != NULL)
+		return options_mistake("%s: no such %s; did you mean %s?", word, what, near);
+	for (size_t i = 0; words[i] != NULL && used < sizeof(list); i++)
+		used += (size_t)snprintf(
+			list + used,
+			sizeof(list) - used,
+			"%s%s",
+			i == 0                 ? ""
+			: words[i + 1] == NULL ? " or "
+					       : ", ",
+			words[i]
+		);
+	return options_mistake("%s: no such %s; use %s", word, what, list);
 }

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <getopt.h>
 #include <stdint.h>
 
 #include "clock.h"
@@ -16,10 +17,14 @@
 // Says whose options are read next, and lets getopt_long() say nothing by itself.
 void options_begin(const char *command);
 
-// From here on a mistake is about what a config file says about the setting in this line: it is
-// told with the file's name and its key, and every other option in it by its key too. NULL, 0,
-// NULL: about a command line again.
+// From here on a mistake is about what a config file says about the setting in this line (0: in
+// none): it is told with the file's name and its key, and every other option in it by its key too.
+// NULL, 0, NULL: about a command line again.
 void options_place(const char *file, unsigned line, const struct setting *setting);
+
+// From here on mistakes go to `fn`, without the command's name, instead of standard error. NULL: no
+// more.
+void options_tell(void (*fn)(const char *mistake, void *arg), void *arg);
 
 // Returns -EINVAL, as all of these do for a mistake.
 [[gnu::format(printf, 1, 2)]] int options_mistake(const char *format, ...);
@@ -44,8 +49,11 @@ int options_flows_in_memory(const char *text, uint32_t *n_flows);
 // there are; all where `common` is NULL. Returns 1, or -EINVAL for another argument.
 int options_help(const char *help, const char *const *common, const char *arg);
 
-// What getopt_long(), which returned `id`, did not like about the argument it stopped at.
-int options_wrong(int id, char **argv);
+// What getopt_long(), which returned `id` and knows the options `known`, did not like about the
+// argument it stopped at; for an option that is none with the one that may be meant, also by its
+// key in the config file: --export-rate means --rate, whose key is export.rate.
+int options_wrong(int id, char **argv, const struct option *known);
 
-// An argument that is no option, with one that may be meant.
-int options_unknown(const char *arg, const char *near);
+// A word that is none of `words`, which NULL ends and `what` calls so: "command". Says which one
+// may be meant, or which there are.
+int options_unknown_word(const char *what, const char *word, const char *const *words);

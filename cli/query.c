@@ -32,7 +32,7 @@ struct query {
 	struct query_options options;
 	bool failed; // a file could not be read
 	bool shows_progress;
-	bool drawn; // there is a progress line
+	int drawn; // characters of the progress line, 0 = there is none
 	time_ns_t begin_ns, drawn_ns;
 };
 
@@ -53,12 +53,13 @@ static time_ns_t clock_ns(clockid_t clock) {
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
+// Spaces over what was drawn: there are terminals that know nothing else.
 static void wipe_progress(struct query *query) {
-	if (!query->drawn)
+	if (query->drawn == 0)
 		return;
-	fprintf(stderr, "\r\033[K");
+	fprintf(stderr, "\r%*s\r", query->drawn, "");
 	fflush(stderr);
-	query->drawn = false;
+	query->drawn = 0;
 }
 
 static void on_progress(void *arg, const struct scan_progress *progress) {
@@ -70,17 +71,26 @@ static void on_progress(void *arg, const struct scan_progress *progress) {
 	    || now_ns - query->drawn_ns < REDRAW_NS)
 		return;
 	query->drawn_ns = now_ns;
-	query->drawn = true;
 	double part = progress->bytes_total == 0
 			      ? 1
 			      : (double)progress->bytes_done / (double)progress->bytes_total;
-	fprintf(stderr,
-		"\r%3.0f%% of %.1f MiB, %.1f M flows, %.1f M flows/s\033[K",
+	char line[128];
+	int n = snprintf(
+		line,
+		sizeof(line),
+		"%3.0f%% of %.1f MiB, %.1f M flows, %.1f M flows/s",
 		part > 1 ? 100 : part * 100, // a file that grew since
 		(double)progress->bytes_total / 1048576,
 		(double)progress->rows / 1e6,
-		(double)progress->rows / 1e6 / seconds);
+		(double)progress->rows / 1e6 / seconds
+	);
+	// A line that wraps could not be drawn over.
+	struct winsize size;
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && n >= size.ws_col)
+		n = size.ws_col - 1;
+	fprintf(stderr, "\r%.*s%*s", n, line, query->drawn > n ? query->drawn - n : 0, "");
 	fflush(stderr);
+	query->drawn = n;
 }
 
 // Called by the scan's workers, one at a time.
@@ -88,7 +98,8 @@ static void on_error(void *arg, const char *line) {
 	struct query *query = arg;
 
 	query->failed = true;
-	fprintf(stderr, "%sweir query: %s\n", query->drawn ? "\r\033[K" : "", line);
+	wipe_progress(query);
+	fprintf(stderr, "weir query: %s\n", line);
 }
 
 static void terminal_size(struct output_config *config) {

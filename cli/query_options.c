@@ -259,7 +259,7 @@ int query_options_parse(struct query_options *options, time_ns_t now_ns, int arg
 		if (id == OPT_HELP)
 			return options_help(help, common, optarg);
 		if (id == '?' || id == ':')
-			return options_wrong(id, argv);
+			return options_wrong(id, argv, long_options);
 		if (parse_option(&parsing, id, optarg) < 0)
 			return -EINVAL;
 	}

@@ -185,7 +185,7 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 			return 1;
 		}
 		if (id == '?' || id == ':')
-			return options_wrong(id, argv);
+			return options_wrong(id, argv, long_options);
 		if (parse_option(options, id, optarg) < 0)
 			return -EINVAL;
 	}

@@ -1,6 +1,7 @@
 // weir run: packets of ports in, flow records out, until it is stopped.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <signal.h>
@@ -12,43 +13,21 @@
 #include "commands.h"
 #include "doctor_checks.h"
 #include "duplicate.h"
-#include "exporter.h"
 #include "flow_cache.h"
-#include "interfaces.h"
-#include "lateness.h"
-#include "live_server.h"
 #include "log.h"
-#include "packet_filter.h"
 #include "poller.h"
-#include "report.h"
-#include "run_http.h"
-#include "run_options.h"
+#include "run_session.h"
 #include "sandbox.h"
-#include "sensor.h"
-#include "sinks.h"
-#include "watchdog.h"
 
 #define WATCH_EVERY_NS (1 * NS_PER_S)
+// While a reload is under way.
+#define RELOAD_LOOK_NS (10 * NS_PER_MS)
 // For what the cache holds at the end; the stop is to be over within 5 s.
 #define FLUSH_NS (4 * NS_PER_S)
 // Beside the flow caches: rings, buffers and libraries.
 #define OTHER_MEMORY_BYTES (UINT64_C(128) << 20)
 
-struct session {
-	struct run_options options;
-	struct sinks sinks;
-	struct packet_filter *filter; // or NULL
-	struct sensor *sensor;
-	struct exporter *exporter;
-	struct live_server *live; // or NULL
-	struct run_http *http;    // or NULL
-	struct lateness lateness;
-	struct report report;
-	struct watchdog watchdog;
-	bool failed;
-};
-
-static void on_complaint(const char *message, void *arg) {
+void run_complain(const char *message, void *arg) {
 	struct session *session = arg;
 	log_message(LOG_LEVEL_ERROR, message);
 	session->failed = true;
@@ -66,37 +45,39 @@ static time_ns_t monotonic_ns(void) {
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
+void run_sinks_config(
+	struct sinks_config *config,
+	const struct run_options *options,
+	void (*on_complaint)(const char *message, void *arg),
+	struct session *session
+) {
+	*config = (struct sinks_config){
+		.collectors = options->send.collectors,
+		.n_collectors = options->send.n_collectors,
+		.encoder = send_options_encoder(
+			&options->send, options->sampling.interval, options->sampling.algorithm
+		),
+		.tls = options->send.tls,
+		.rate = options->send.rate,
+		.distribution = options->send.distribution,
+		.print = options->print,
+		.archive = &options->archive,
+		.owner = ARCHIVE_KEEP_OWNER,
+		.on_message = on_message,
+		.on_complaint = on_complaint,
+		.arg = session,
+	};
+}
+
 static bool open_sinks(struct session *session) {
 	const struct run_options *options = &session->options;
-	uid_t owner = ARCHIVE_KEEP_OWNER;
-	gid_t group = 0;
+	struct sinks_config config;
 
+	run_sinks_config(&config, options, run_complain, session);
 	// Where there is no such user, the sandbox says so.
 	if (!options->no_sandbox && geteuid() == 0)
-		(void)sandbox_user(options->user, &owner, &group);
-
-	return sinks_open(
-		&session->sinks,
-		&(struct sinks_config){
-			.collectors = options->send.collectors,
-			.n_collectors = options->send.n_collectors,
-			.encoder = send_options_encoder(
-				&options->send,
-				options->sampling.interval,
-				options->sampling.algorithm
-			),
-			.tls = options->send.tls,
-			.rate = options->send.rate,
-			.distribution = options->send.distribution,
-			.print = options->print,
-			.archive = &options->archive,
-			.owner = owner,
-			.group = group,
-			.on_message = on_message,
-			.on_complaint = on_complaint,
-			.arg = session,
-		}
-	);
+		(void)sandbox_user(options->user, &config.owner, &config.group);
+	return sinks_open(&session->sinks, &config);
 }
 
 // Says what keeps a live run from starting, if the machine shows it, and what mends it.
@@ -130,7 +111,7 @@ static bool make_filter(struct session *session) {
 		"--filter: %s; 'man pcap-filter' tells what it understands",
 		error
 	);
-	on_complaint(message, session);
+	run_complain(message, session);
 	return false;
 }
 
@@ -165,45 +146,15 @@ static bool make_sensor(struct session *session) {
 
 	int rc = flow_secret_random(&config.secret);
 	if (rc < 0) {
-		on_complaint(strerror(-rc), session);
+		run_complain(strerror(-rc), session);
 		return false;
 	}
 	session->sensor = sensor_new(&config, error);
 	if (session->sensor == NULL) {
-		on_complaint(error, session);
+		run_complain(error, session);
 		explain(options);
 	}
 	return session->sensor != NULL;
-}
-
-static void exclude_own_export(struct session *session) {
-	struct own_export own = {0};
-
-	for (unsigned i = 0; i < session->sinks.n_destinations; i++) {
-		struct sockaddr_storage source, destination;
-		const struct collector *collector =
-			destination_collector(session->sinks.destinations[i]);
-		int rc = collector_addresses(collector, &source, &destination);
-		if (rc == 0)
-			rc = collector_has_sessions(collector)
-				     ? own_export_add_sessions(&own, &source, &destination)
-				     : own_export_add(&own, &source, &destination);
-		if (rc < 0)
-			log_event(
-				LOG_LEVEL_WARNING,
-				collector_name(collector),
-				"the export will be metered where a port sees it: %s",
-				strerror(-rc)
-			);
-	}
-	sensor_exclude(session->sensor, &own);
-}
-
-static void tell_interfaces(struct session *session) {
-	struct export_interface interfaces[SENSOR_MAX_PORTS];
-	size_t n = interfaces_of_sensor(session->sensor, interfaces);
-
-	sinks_set_interfaces(&session->sinks, interfaces, n);
 }
 
 static bool start(struct session *session) {
@@ -219,16 +170,16 @@ static bool start(struct session *session) {
 		.print = session->sinks.print,
 		.sampling_rate = session->options.sampling.interval,
 		.live = true,
-		.lateness = session->options.idle_timeout_ns > 0 ? &session->lateness : NULL,
+		.lateness = &session->lateness,
 		.idle_timeout_ticks = ticks_of_ns(session->options.idle_timeout_ns),
 		.clock_lag_ticks = ticks_of_ns(POLLER_LAG_NS),
 	});
 	if (session->exporter == NULL) {
-		on_complaint(strerror(errno), session);
+		run_complain(strerror(errno), session);
 		return false;
 	}
 	if (sensor_start(session->sensor, error) < 0) {
-		on_complaint(error, session);
+		run_complain(error, session);
 		explain(&session->options);
 		return false;
 	}
@@ -250,6 +201,7 @@ static bool open_live(struct session *session) {
 			.sinks = &session->sinks,
 			.lateness = &session->lateness,
 			.sampling_interval = options->sampling.interval,
+			.reload = session->reload,
 		},
 		error
 	);
@@ -260,7 +212,7 @@ static bool open_live(struct session *session) {
 	if (options->socket_default)
 		log_message(LOG_LEVEL_WARNING, error);
 	else
-		on_complaint(error, session);
+		run_complain(error, session);
 	return options->socket_default;
 }
 
@@ -278,6 +230,7 @@ static bool open_http(struct session *session) {
 			.sinks = &session->sinks,
 			.lateness = &session->lateness,
 			.sampling_interval = options->sampling.interval,
+			.reload = session->reload,
 		},
 		error
 	);
@@ -286,16 +239,22 @@ static bool open_http(struct session *session) {
 	if (options->http_default)
 		log_message(LOG_LEVEL_ERROR, error);
 	else
-		on_complaint(error, session);
+		run_complain(error, session);
 	return options->http_default;
 }
 
 // Gives up what is not needed any more, now that all is open and every thread runs.
 static bool enter_sandbox(struct session *session) {
 	const struct run_options *options = &session->options;
+	// A reload reads files and opens sockets to collectors.
+	bool reloads = session->reload != NULL;
 	struct sandbox_config config = {
 		.user = options->user,
+		.read_files = reloads,
 		.write_files = session->sinks.archive != NULL,
+		.connect = reloads,
+		.datagrams = reloads,
+		.look_up = reloads,
 	};
 	struct sandbox_state state;
 	char error[SANDBOX_ERROR_BYTES], message[SANDBOX_ERROR_BYTES + 128];
@@ -318,7 +277,7 @@ static bool enter_sandbox(struct session *session) {
 		snprintf(
 			message, sizeof(message), "sandbox: %s; --no-sandbox does without it", error
 		);
-		on_complaint(message, session);
+		run_complain(message, session);
 		return false;
 	}
 	log_event(
@@ -329,6 +288,28 @@ static bool enter_sandbox(struct session *session) {
 		state.capabilities == 0 ? "no capabilities" : "CAP_NET_ADMIN and CAP_BPF"
 	);
 	return true;
+}
+
+// Whoever weir is now may not be able to read what root could.
+static void try_config(const struct session *session) {
+	const char *path = session->options.values.file;
+
+	if (session->reload == NULL)
+		return;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		log_event(
+			LOG_LEVEL_WARNING,
+			"reload",
+			"%s: %s%s; a reload will be refused",
+			path,
+			strerror(errno),
+			errno == EACCES ? " to the user that weir runs as; 'chgrp' and 'chmod g+r' "
+					  "let it read"
+					: ""
+		);
+	else
+		close(fd);
 }
 
 // The collectors hear of what was lost before it could be told.
@@ -346,7 +327,7 @@ static void tell_dropped(struct session *session) {
 	sinks_set_dropped(&session->sinks, packets, ledger.records_lost);
 }
 
-// Until a signal comes, or no port is left. Returns whether it was the signal.
+// Until a signal to stop comes, or no port is left. Returns whether it was the signal.
 static bool wait_for_end(struct session *session, const sigset_t *signals) {
 	time_ns_t watched_ns = monotonic_ns();
 
@@ -368,8 +349,16 @@ static bool wait_for_end(struct session *session, const sigset_t *signals) {
 			continue;
 		}
 		left_ns = watchdog_wait_ns(&session->watchdog, left_ns);
-		if (sigtimedwait(signals, NULL, &(struct timespec){.tv_nsec = left_ns}) > 0)
+		if (session->reload != NULL && reload_update(session->reload)
+		    && left_ns > RELOAD_LOOK_NS)
+			left_ns = RELOAD_LOOK_NS;
+		int number = sigtimedwait(signals, NULL, &(struct timespec){.tv_nsec = left_ns});
+		if (number == SIGHUP && session->reload != NULL) {
+			watchdog_reloading(&session->watchdog);
+			reload_begin(session->reload);
+		} else if (number > 0) {
 			return true;
+		}
 	}
 }
 
@@ -381,12 +370,15 @@ static void hurry(struct session *session) {
 	sinks_hurry(&session->sinks, ledger.cached_flows, FLUSH_NS);
 }
 
-static void finish(struct session *session) {
+// Returns whether all may be freed.
+static bool finish(struct session *session) {
 	time_ns_t begun_ns = monotonic_ns();
 	struct ledger ledger;
 
 	run_http_set_state(session->http, RUN_STOPS);
 	watchdog_stopping(&session->watchdog);
+	// Nobody of another thread changes the sinks any more.
+	bool ended = reload_end(session->reload);
 	hurry(session);
 	live_server_close(session->live);
 	sensor_stop(session->sensor);
@@ -403,11 +395,29 @@ static void finish(struct session *session) {
 	);
 	lateness_read(&session->lateness, &ledger.lateness);
 	sinks_report(&session->sinks, &ledger, session->options.send.ledger, "sensor");
+	return ended;
+}
+
+// With a config file SIGHUP has it read again; without one a terminal that is gone stops weir,
+// unless it was started to outlive it (nohup).
+static void choose_signals(sigset_t *signals, bool reloads) {
+	struct sigaction hangup;
+
+	sigemptyset(signals);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+	sigaction(SIGHUP, NULL, &hangup);
+	if (!reloads && hangup.sa_handler == SIG_IGN)
+		return;
+	// One that is ignored is never told.
+	signal(SIGHUP, SIG_DFL);
+	sigaddset(signals, SIGHUP);
 }
 
 int command_run(int argc, char **argv) {
 	static struct session session; // some 40 KiB
 	sigset_t signals;
+	bool ended = true;
 	int rc = run_options_parse(&session.options, argc, argv);
 
 	if (rc != 0)
@@ -418,9 +428,7 @@ int command_run(int argc, char **argv) {
 		.program = "weir run",
 	});
 	// For all threads, none of which is to be interrupted; this one asks for them.
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
+	choose_signals(&signals, session.options.values.file != NULL);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
 	if (watchdog_begin(&session.watchdog) < 0)
@@ -432,23 +440,28 @@ int command_run(int argc, char **argv) {
 
 	// Downstream first: whoever makes records finds someone to take them.
 	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
-		exclude_own_export(&session);
-		tell_interfaces(&session);
-		if (start(&session) && open_live(&session) && open_http(&session)
-		    && enter_sandbox(&session) && sinks_start(&session.sinks)) {
+		run_exclude_own_export(&session, NULL, 0);
+		run_tell_interfaces(&session, NULL, 0);
+		if (start(&session) && run_reload_open(&session) && open_live(&session)
+		    && open_http(&session) && enter_sandbox(&session)
+		    && sinks_start(&session.sinks)) {
+			try_config(&session);
 			log_event(LOG_LEVEL_NOTICE, NULL, "metering; Ctrl-C or SIGTERM stops");
 			run_http_set_state(session.http, RUN_METERS);
 			if (!wait_for_end(&session, &signals))
-				on_complaint("no port is left", &session);
+				run_complain("no port is left", &session);
 		}
 		// A second signal ends weir at once.
 		pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-		finish(&session);
+		ended = finish(&session);
 	}
 	sensor_free(session.sensor);
-	sinks_close(&session.sinks);
 	packet_filter_free(session.filter);
-	run_options_done(&session.options);
+	if (ended) {
+		sinks_close(&session.sinks);
+		reload_free(session.reload);
+		run_options_done(&session.options);
+	}
 	watchdog_end(&session.watchdog);
 	log_end();
 	return session.failed ? EXIT_FAILED : EXIT_OK;

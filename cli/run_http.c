@@ -183,6 +183,7 @@ void run_http_update(struct run_http *http) {
 	metrics_take(&http->metrics, &http->sources);
 	run_status_take(http->status, &http->metrics);
 	pthread_mutex_unlock(&http->lock);
+	http_server_tick(http->server);
 }
 
 void run_http_set_state(struct run_http *http, enum run_state state) {

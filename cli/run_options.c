@@ -87,8 +87,10 @@ static int cores(struct run_options *options, const char *text) {
 	for (unsigned i = 0; i < options->n_cores; i++)
 		if (!CPU_ISSET(options->cores[i], &allowed))
 			return options_mistake(
-				"--cores %s: there is no core %u here; this process may run on %d "
-				"of the machine's %ld cores ('taskset -cp $$' lists them)",
+				"--cores %s: there is no core %u here; use others: this process "
+				"may "
+				"run on %d of the machine's %ld cores ('taskset -cp $$' lists "
+				"them)",
 				text,
 				options->cores[i],
 				CPU_COUNT(&allowed),
@@ -285,6 +287,7 @@ static int check_archive(const struct run_options *options) {
 		const struct setting *setting = options->values.of_file[i].setting;
 		// What applies anyway does no harm: weir show-config prints it.
 		if (!setting_in_section(setting, "archive")
+		    || setting_value_is_none(&options->values.of_file[i])
 		    || (setting->standard != NULL
 			&& strcmp(setting->standard, options->values.of_file[i].text) == 0))
 			continue;
@@ -375,6 +378,12 @@ int run_options_take(struct run_options *options, const char *config) {
 	return check(options);
 }
 
+int run_options_instance(struct run_options *options, const char *name) {
+	if (setting_values_of_instance(&options->values, name) == 0)
+		return 0;
+	return options_mistake("--instance %s: use " SETTING_INSTANCE_ALLOWED, name);
+}
+
 // As options_help() returns.
 static int print_help(const char *arg) {
 	char *text = NULL;
@@ -392,6 +401,7 @@ static int print_help(const char *arg) {
 int run_options_parse(struct run_options *options, int argc, char **argv) {
 	static const struct option own[] = {
 		{"config", required_argument, NULL, OPT_CONFIG},
+		{"instance", required_argument, NULL, OPT_INSTANCE},
 		{"help", optional_argument, NULL, OPT_HELP},
 		{"help-archive", no_argument, NULL, OPT_HELP_ARCHIVE},
 		{NULL, 0, NULL, 0},
@@ -405,6 +415,10 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 		switch (id) {
 		case OPT_CONFIG:
 			config = optarg;
+			break;
+		case OPT_INSTANCE:
+			if (run_options_instance(options, optarg) < 0)
+				return -EINVAL;
 			break;
 		case OPT_HELP:
 			return print_help(optarg);
@@ -421,6 +435,14 @@ int run_options_parse(struct run_options *options, int argc, char **argv) {
 		);
 	int rc = run_options_take(options, config);
 	return rc == 0 ? run_options_check_ports(options) : rc;
+}
+
+int run_options_again(struct run_options *again, const struct run_options *options) {
+	*again = (struct run_options){0};
+	if (setting_values_copy_command(&again->values, &options->values) < 0)
+		return options_mistake("no memory");
+	int rc = run_options_take(again, options->values.file);
+	return rc == 0 ? run_options_check_ports(again) : rc;
 }
 
 void run_options_done(struct run_options *options) {

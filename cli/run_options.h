@@ -28,6 +28,7 @@ enum run_option_id {
 	OPT_SAMPLE = 's',
 	OPT_HELP = 'h',
 	OPT_CONFIG = 256,
+	OPT_INSTANCE,
 	OPT_REPORT,
 	OPT_ENTRIES,
 	OPT_MEMORY,
@@ -83,8 +84,17 @@ int run_options_parse(struct run_options *options, int argc, char **argv);
 // which was reported too.
 int run_options_take(struct run_options *options, const char *config);
 
+// `values` get the defaults of one of several sensors. Returns 0, or -EINVAL after a mistake in the
+// name was reported.
+[[nodiscard]] int run_options_instance(struct run_options *options, const char *name);
+
 // Without a port there is no run. Returns 0, or -EINVAL after that was reported.
 int run_options_check_ports(const struct run_options *options);
+
+// What the same command line and, as it is now, the same config file say, into `again`, which
+// run_options_done() frees in any case. Returns what run_options_take() does. Mistakes are told as
+// options_mistake() tells them.
+int run_options_again(struct run_options *again, const struct run_options *options);
 
 void run_options_done(struct run_options *options);
 

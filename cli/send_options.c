@@ -81,6 +81,24 @@ static int take_fields(struct send_options *options, int id, const char *arg) {
 	return make_profile(options);
 }
 
+static int collector(struct send_options *options, const char *arg) {
+	const char *wrong = collector_mistake(arg);
+
+	if (options->n_collectors == SINKS_MAX_COLLECTORS)
+		return options_mistake(
+			"--collector %s: at most %d collectors", arg, SINKS_MAX_COLLECTORS
+		);
+	if (wrong != NULL)
+		return options_mistake(
+			"--collector %s: %s; use HOST:PORT or \"[IPV6]:PORT\" in quotes, such as "
+			"192.0.2.10:2055",
+			arg,
+			wrong
+		);
+	options->collectors[options->n_collectors++] = arg;
+	return 0;
+}
+
 int send_options_take(struct send_options *options, int id, const char *arg) {
 	static const char *const ledgers[] = {"text", "json", "none", NULL};
 	static const char *const distributions[] = {"mirror", "balance", NULL};
@@ -89,12 +107,7 @@ int send_options_take(struct send_options *options, int id, const char *arg) {
 
 	switch (id) {
 	case OPT_COLLECTOR:
-		if (options->n_collectors == SINKS_MAX_COLLECTORS)
-			return options_mistake(
-				"--collector %s: at most %d collectors", arg, SINKS_MAX_COLLECTORS
-			);
-		options->collectors[options->n_collectors++] = arg;
-		return 0;
+		return collector(options, arg);
 	case OPT_LEDGER:
 		rc = options_one_of("ledger", arg, ledgers, "text, json or none");
 		if (rc >= 0)

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "options.h"
 
@@ -52,19 +51,6 @@ static void make_table(struct table *table, const struct option *own) {
 	table->letters[n_letters] = '\0';
 }
 
-// An option that is none, with the one that may be meant.
-static int unknown(int id, char **argv) {
-	const char *arg = argv[optind - 1];
-	const struct setting *near = NULL;
-	char name[64];
-
-	if (id == '?' && strncmp(arg, "--", 2) == 0) {
-		snprintf(name, sizeof(name), "%.*s", (int)strcspn(arg + 2, "="), arg + 2);
-		near = setting_nearest_option(name);
-	}
-	return near != NULL ? options_unknown(arg, near->option) : options_wrong(id, argv);
-}
-
 int setting_options_next(
 	struct setting_values *values, int argc, char **argv, const struct option *own
 ) {
@@ -74,7 +60,7 @@ int setting_options_next(
 	make_table(&table, own);
 	while ((id = getopt_long(argc, argv, table.letters, table.options, NULL)) != -1) {
 		if (id == '?' || id == ':')
-			return unknown(id, argv);
+			return options_wrong(id, argv, table.options);
 		const struct setting *setting = setting_of_id(id);
 		if (setting == NULL)
 			return id;

@@ -74,9 +74,8 @@ const char *setting_name(const struct setting *setting);
 // The setting that someone meant who wrote `key` in `section` (NULL: in none), also with the name
 // of the option, or in another section; NULL where none is near.
 const struct setting *setting_nearest(const char *section, const char *key);
-// The same for sections, and for an option of the command line.
+// The same for sections.
 const struct setting_section *setting_nearest_section(const char *name);
-const struct setting *setting_nearest_option(const char *option);
 
 // "a whole number from 1 to 64", into `allowed` (SETTING_ALLOWED_BYTES).
 void setting_allowed(const struct setting *setting, char *allowed);

@@ -66,7 +66,10 @@ void settings_help(FILE *out) {
 	      "Meters the packets on ports until it is stopped (SIGINT, SIGTERM).\n"
 	      "\n"
 	      "      --config FILE           what options do not say; see weir.yaml(5) and\n"
-	      "                              'weir show-config --example'\n",
+	      "                              'weir show-config --example'\n"
+	      "      --instance NAME         one of several here; its defaults: the socket\n"
+	      "                              /run/weir/NAME.sock, no HTTP, and in an archive\n"
+	      "                              names with the host's and its own\n",
 	      out);
 	for (size_t i = 0; i < n_settings; i++)
 		if (!setting_in_section(&settings[i], "archive")

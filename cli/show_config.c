@@ -18,9 +18,10 @@ static const char help[] =
 	"Shows what would apply to a weir run with this config file and these options,\n"
 	"and where each value comes from. What is shown is a config file itself.\n"
 	"\n"
-	"      --config FILE  as FILE alone; without either: options and defaults\n"
-	"      --json         one object a line\n"
-	"      --example      print a config file with every key and what it means\n"
+	"      --config FILE    as FILE alone; without either: options and defaults\n"
+	"      --instance NAME  as one of several sensors on this machine\n"
+	"      --json           one object a line\n"
+	"      --example        print a config file with every key and what it means\n"
 	"\n"
 	"Exit status: 0 shown, 1 the file has mistakes or cannot be read, 2 wrong usage.\n";
 
@@ -125,13 +126,14 @@ static void print_json(const struct found *found, const char *file) {
 	const struct setting *setting = found->setting;
 	const struct setting_value *value = found->n > 0 ? &found->values[0] : NULL;
 	bool given = value != NULL && !found->replaced;
+	bool has_value = given && !(found->n == 1 && setting_value_is_none(value));
 
 	fputs("{\"key\":", stdout);
 	json_string(stdout, setting->key);
 	printf(",\"option\":\"--%s\",\"value\":", setting->option);
 	if (setting->list)
 		fputc('[', stdout);
-	for (size_t i = 0; given && i < found->n; i++) {
+	for (size_t i = 0; has_value && i < found->n; i++) {
 		fputs(i > 0 ? "," : "", stdout);
 		if (setting->type == SETTING_FLAG)
 			fputs(found->values[i].text, stdout);
@@ -140,7 +142,7 @@ static void print_json(const struct found *found, const char *file) {
 	}
 	if (setting->list)
 		fputc(']', stdout);
-	else if (!given)
+	else if (!has_value)
 		fputs("null", stdout);
 	if (!given || found->is_default) {
 		fputs(",\"origin\":\"default\"", stdout);
@@ -182,6 +184,7 @@ static int show(struct run_options *options, const char *file, bool json) {
 int command_show_config(int argc, char **argv) {
 	static const struct option own[] = {
 		{"config", required_argument, NULL, OPT_CONFIG},
+		{"instance", required_argument, NULL, OPT_INSTANCE},
 		{"json", no_argument, NULL, OPT_JSON},
 		{"example", no_argument, NULL, OPT_EXAMPLE},
 		{"help", optional_argument, NULL, OPT_HELP},
@@ -198,6 +201,10 @@ int command_show_config(int argc, char **argv) {
 		case OPT_CONFIG:
 			file = optarg;
 			break;
+		case OPT_INSTANCE:
+			if (run_options_instance(&options, optarg) < 0)
+				return EXIT_USAGE;
+			break;
 		case OPT_JSON:
 			json = true;
 			break;
@@ -205,8 +212,7 @@ int command_show_config(int argc, char **argv) {
 			settings_example(stdout);
 			return EXIT_OK;
 		default:
-			fputs(help, stdout);
-			return EXIT_OK;
+			return options_help(help, NULL, optarg) < 0 ? EXIT_USAGE : EXIT_OK;
 		}
 	}
 	if (id == -EINVAL)

@@ -1,4 +1,4 @@
-#include "sinks.h"
+#include "sinks_past.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -92,10 +92,9 @@ void sinks_stop(struct sinks *sinks) {
 	archive_stop(sinks->archive);
 }
 
-static bool open_destination(struct sinks *sinks, const char *name) {
-	const struct sinks_config *config = &sinks->config;
-	char error[COLLECTOR_ERROR_BYTES];
-	struct destination *destination = destination_open(
+struct destination *
+sinks_open_destination(const struct sinks_config *config, const char *name, char *error) {
+	return destination_open(
 		&(struct destination_config){
 			.collector =
 				{
@@ -110,6 +109,11 @@ static bool open_destination(struct sinks *sinks, const char *name) {
 		},
 		error
 	);
+}
+
+static bool open_destination(struct sinks *sinks, const char *name) {
+	char error[COLLECTOR_ERROR_BYTES];
+	struct destination *destination = sinks_open_destination(&sinks->config, name, error);
 
 	if (destination == NULL) {
 		complain(sinks, "%s", error);
@@ -119,9 +123,7 @@ static bool open_destination(struct sinks *sinks, const char *name) {
 	return true;
 }
 
-// Whether what was said of TLS has a meaning.
-static bool tls_is_used(const struct sinks *sinks) {
-	const struct sinks_config *config = &sinks->config;
+bool sinks_check_tls(const struct sinks_config *config) {
 	const struct collector_tls *tls = &config->tls;
 
 	if (tls->ca_file == NULL && tls->cert_file == NULL && tls->key_file == NULL
@@ -130,15 +132,21 @@ static bool tls_is_used(const struct sinks *sinks) {
 	for (unsigned i = 0; i < config->n_collectors; i++)
 		if (strncmp(config->collectors[i], "ipfix+tls://", 12) == 0)
 			return true;
-	complain(
-		sinks, "--tls-ca, -cert, -key and -name are for --collector ipfix+tls://HOST:PORT"
+	config->on_complaint(
+		"--tls-ca, -cert, -key and -name are for --collector ipfix+tls://HOST:PORT",
+		config->arg
 	);
 	return false;
 }
 
 bool sinks_open(struct sinks *sinks, const struct sinks_config *config) {
 	*sinks = (struct sinks){.config = *config};
-	if (!tls_is_used(sinks))
+	sinks->past = sinks_past_new(config->distribution == DISTRIBUTE_BALANCE);
+	if (sinks->past == NULL) {
+		complain(sinks, "%s", strerror(errno));
+		return false;
+	}
+	if (!sinks_check_tls(config))
 		return false;
 	for (unsigned i = 0; i < config->n_collectors; i++)
 		if (!open_destination(sinks, config->collectors[i]))
@@ -162,33 +170,51 @@ void sinks_close(struct sinks *sinks) {
 	for (unsigned i = 0; i < sinks->n_destinations; i++)
 		destination_close(sinks->destinations[i]);
 	archive_free(sinks->archive);
+	sinks_past_free(sinks->past);
+	sinks->past = NULL;
 	sinks->archive = NULL;
 	sinks->print = NULL;
 	sinks->n_destinations = 0;
 }
 
-static void count_destination(
-	const struct sinks *sinks, const struct destination *destination, struct ledger_sink *sink
-) {
-	struct destination_stats stats;
-
-	destination_stats(destination, &stats);
+static void
+put_stats(struct ledger_sink *sink, const char *name, const struct destination_stats *stats) {
 	*sink = (struct ledger_sink){
-		.name = collector_name(destination_collector(destination)),
-		.records = stats.records,
-		.shares = sinks->config.distribution == DISTRIBUTE_BALANCE,
-		.sent = stats.collector.records_sent,
-		.datagrams = stats.collector.datagrams_sent,
-		.octets = stats.collector.octets_sent,
+		.name = name,
+		.records = stats->records,
+		.sent = stats->collector.records_sent,
+		.datagrams = stats->collector.datagrams_sent,
+		.octets = stats->collector.octets_sent,
 	};
-	ledger_sink_add_loss(sink, "queue_full", stats.lost_queue);
-	ledger_sink_add_loss(sink, "socket_full", stats.collector.lost_full);
-	ledger_sink_add_loss(sink, "refused", stats.collector.lost_refused);
-	ledger_sink_add_loss(sink, "unreachable", stats.collector.lost_unreachable);
-	ledger_sink_add_loss(sink, "session_lost", stats.collector.lost_session);
-	ledger_sink_add_loss(sink, "untold", stats.collector.lost_untold);
-	ledger_sink_add_loss(sink, "stopped", stats.lost_stopped);
-	ledger_sink_add_loss(sink, "other", stats.collector.lost_other);
+	ledger_sink_add_loss(sink, "queue_full", stats->lost_queue);
+	ledger_sink_add_loss(sink, "socket_full", stats->collector.lost_full);
+	ledger_sink_add_loss(sink, "refused", stats->collector.lost_refused);
+	ledger_sink_add_loss(sink, "unreachable", stats->collector.lost_unreachable);
+	ledger_sink_add_loss(sink, "session_lost", stats->collector.lost_session);
+	ledger_sink_add_loss(sink, "untold", stats->collector.lost_untold);
+	ledger_sink_add_loss(sink, "stopped", stats->lost_stopped);
+	ledger_sink_add_loss(sink, "other", stats->collector.lost_other);
+}
+
+static void count_former(
+	const struct sinks_past *past,
+	const struct sinks_former *former,
+	bool shares,
+	uint64_t unshared,
+	struct ledger_sink *sink
+) {
+	struct destination_stats sum = former->stats;
+
+	for (unsigned i = 0; i < past->n_leaving && past->leaving_shares == shares; i++) {
+		struct destination_stats stats;
+		destination_stats(past->leaving[i], &stats);
+		sinks_past_add(&sum, &stats);
+	}
+	put_stats(sink, shares ? "former collectors (balance)" : "former collectors", &sum);
+	sink->former = true;
+	sink->shares = shares;
+	sink->due = former->due;
+	sink->absent = shares ? unshared : 0;
 }
 
 static void count_archive(const struct sinks *sinks, struct ledger_sink *sink) {
@@ -216,18 +242,54 @@ static void count_print(const struct sinks *sinks, struct ledger_sink *sink) {
 	ledger_sink_add_loss(sink, "write_error", stats.lost);
 }
 
-void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned *n) {
+// With the lock, so that no destination goes meanwhile.
+static void
+count_all(const struct sinks *sinks, uint64_t n_records, struct ledger_sink *counts, unsigned *n) {
+	const struct sinks_past *past = sinks->past;
+	uint64_t unshared = sinks_past_unshared(past, sinks->n_destinations, n_records);
+
 	*n = 0;
-	for (; *n < sinks->n_destinations; (*n)++)
-		count_destination(sinks, sinks->destinations[*n], &counts[*n]);
+	for (unsigned i = 0; i < sinks->n_destinations; i++, (*n)++) {
+		const struct destination *destination = sinks->destinations[i];
+		struct destination_stats stats;
+		destination_stats(destination, &stats);
+		put_stats(&counts[*n], collector_name(destination_collector(destination)), &stats);
+		counts[*n].shares = past->balance;
+		counts[*n].absent = past->balance ? unshared : past->since[i];
+	}
+	if (past->mirrored.any)
+		count_former(past, &past->mirrored, false, unshared, &counts[(*n)++]);
+	if (past->shared.any)
+		count_former(past, &past->shared, true, unshared, &counts[(*n)++]);
 	if (sinks->archive != NULL)
 		count_archive(sinks, &counts[(*n)++]);
 	if (sinks->print != NULL)
 		count_print(sinks, &counts[(*n)++]);
 }
 
-// Says what a collector did not get, and what it may not have got.
-static void report_destination(
+void sinks_count(
+	const struct sinks *sinks, uint64_t n_records, struct ledger_sink *counts, unsigned *n
+) {
+	pthread_mutex_lock(&sinks->past->lock);
+	count_all(sinks, n_records, counts, n);
+	pthread_mutex_unlock(&sinks->past->lock);
+}
+
+void sinks_take_counts(const struct sinks *sinks, uint64_t n_records, struct sinks_counts *counts) {
+	pthread_mutex_lock(&sinks->past->lock);
+	count_all(sinks, n_records, counts->sinks, &counts->n);
+	counts->n_collectors = sinks->n_destinations;
+	for (unsigned i = 0; i < counts->n_collectors; i++) {
+		struct destination_stats stats;
+		destination_stats(sinks->destinations[i], &stats);
+		counts->refusals[i] = stats.collector.refusals;
+		snprintf(counts->names[i], SINK_NAME_BYTES, "%s", counts->sinks[i].name);
+		counts->sinks[i].name = counts->names[i];
+	}
+	pthread_mutex_unlock(&sinks->past->lock);
+}
+
+void sinks_report_destination(
 	const struct sinks *sinks, const struct destination *destination, const char *ended
 ) {
 	const char *name = collector_name(destination_collector(destination));
@@ -305,7 +367,7 @@ static void report_print(const struct sinks *sinks) {
 
 void sinks_complain(const struct sinks *sinks, const char *ended) {
 	for (unsigned i = 0; i < sinks->n_destinations; i++)
-		report_destination(sinks, sinks->destinations[i], ended);
+		sinks_report_destination(sinks, sinks->destinations[i], ended);
 	if (sinks->archive != NULL)
 		report_archive(sinks);
 	if (sinks->print != NULL)
@@ -318,11 +380,11 @@ void sinks_report(
 	enum ledger_format format,
 	const char *ended
 ) {
-	struct ledger_sink counts[SINKS_MAX_COLLECTORS + 2];
+	struct ledger_sink counts[SINKS_MAX_COUNTS];
 	char error[LEDGER_ERROR_BYTES];
 
 	sinks_complain(sinks, ended);
-	sinks_count(sinks, counts, &ledger->n_sinks);
+	sinks_count(sinks, ledger_records(ledger) - ledger->records_lost, counts, &ledger->n_sinks);
 	ledger->sinks = counts;
 
 	FILE *out = sinks->print != NULL ? stderr : stdout;

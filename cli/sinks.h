@@ -1,7 +1,7 @@
 // Sinks: where a command sends its records, collectors, an archive and standard output, and what it
 // says of them at the end.
 //
-// Threads: one; between, the sinks are the exporter's. Time: none.
+// Threads: one, but for sinks_take_counts(); between, the sinks are the exporter's. Time: none.
 
 #pragma once
 
@@ -16,6 +16,8 @@
 
 enum {
 	SINKS_MAX_COLLECTORS = 16,
+	SINKS_MAX_COUNTS = SINKS_MAX_COLLECTORS + 4, // of the ledger
+	SINK_NAME_BYTES = 256,                       // longer names are cut
 };
 
 enum ledger_format {
@@ -45,8 +47,11 @@ struct sinks_config {
 	void *arg;
 };
 
+struct sinks_past;
+
 struct sinks {
 	struct sinks_config config;
+	struct sinks_past *past; // since when there is each, and who there was (sinks_past.h)
 	struct destination *destinations[SINKS_MAX_COLLECTORS];
 	unsigned n_destinations;
 	struct archive *archive;               // or NULL
@@ -76,9 +81,21 @@ void sinks_hurry(struct sinks *sinks, uint64_t n_records, time_ns_t patience_ns)
 void sinks_stop(struct sinks *sinks);
 void sinks_close(struct sinks *sinks);
 
-// Fills in what became of the records at each sink, `n` of them, which is n_destinations + 2 at
-// most. Says nothing.
-void sinks_count(const struct sinks *sinks, struct ledger_sink *counts, unsigned *n);
+// Fills in what became of `n_records`, all that there were, at each sink: `n` of them,
+// SINKS_MAX_COUNTS at most. Names are of the sinks. Says nothing.
+void sinks_count(
+	const struct sinks *sinks, uint64_t n_records, struct ledger_sink *counts, unsigned *n
+);
+
+// The same for any thread, while collectors may change.
+struct sinks_counts {
+	struct ledger_sink sinks[SINKS_MAX_COUNTS]; // first the collectors
+	uint64_t refusals[SINKS_MAX_COLLECTORS];    // of each of these
+	unsigned n, n_collectors;
+	char names[SINKS_MAX_COLLECTORS][SINK_NAME_BYTES];
+};
+
+void sinks_take_counts(const struct sinks *sinks, uint64_t n_records, struct sinks_counts *counts);
 
 // Complains of what the sinks lost. `ended` as below.
 void sinks_complain(const struct sinks *sinks, const char *ended);

@@ -167,7 +167,7 @@ static void put_sinks(FILE *out, const struct status_facts *facts) {
 	for (unsigned i = 0; i < ledger->n_sinks; i++) {
 		const struct ledger_sink *sink = &ledger->sinks[i];
 		const struct minute_sink *last = &facts->last->sinks[i];
-		bool collector = i < metrics->n_collectors;
+		bool collector = i < metrics->sinks.n_collectors;
 		fprintf(out, "%s{\"name\":", i > 0 ? "," : "");
 		json_string(out, sink->name);
 		fprintf(out,
@@ -180,7 +180,7 @@ static void put_sinks(FILE *out, const struct status_facts *facts) {
 			last->sent,
 			sink->datagrams,
 			sink->octets,
-			collector ? metrics->refusals[i] : 0,
+			collector ? metrics->sinks.refusals[i] : 0,
 			last->refusals);
 		for (unsigned j = 0; j < sink->n_losses; j++) {
 			fprintf(out, "%s{\"reason\":", j > 0 ? "," : "");

@@ -138,7 +138,7 @@ int top_options_parse(struct top_options *options, int argc, char **argv) {
 		if (id == OPT_HELP)
 			return options_help(help, NULL, optarg);
 		if (id == '?' || id == ':')
-			return options_wrong(id, argv);
+			return options_wrong(id, argv, long_options);
 		if (parse_option(options, id, optarg) < 0)
 			return -EINVAL;
 	}

@@ -67,6 +67,16 @@ int top_screen_open(char *error) {
 		);
 		return -ENOTTY;
 	}
+	if (tigetstr("cup") == NULL) {
+		snprintf(
+			error,
+			TOP_SCREEN_ERROR_BYTES,
+			"terminal '%.40s' cannot put text in its place; set TERM, or use --once",
+			term != NULL ? term : ""
+		);
+		top_screen_close();
+		return -ENOTTY;
+	}
 	cbreak();
 	noecho();
 	nonl();

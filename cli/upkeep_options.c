@@ -11,7 +11,7 @@
 static const char help[] =
 	"Usage: weir archive ls [--json] --archive DIR | FILE...\n"
 	"       weir archive verify [--json] --archive DIR | FILE...\n"
-	"       weir archive repair --archive DIR\n"
+	"       weir archive repair [--level N] --archive DIR\n"
 	"       weir archive compact [--level N] --archive DIR\n"
 	"\n"
 	"  ls       each file: first and last packet, records, bytes, bytes a flow, state\n"
@@ -78,12 +78,10 @@ int upkeep_options_parse(struct upkeep_options *options, int argc, char **argv) 
 	*options = (struct upkeep_options){.level = 9};
 	options_begin("archive");
 	while ((id = getopt_long(argc, argv, ":hq", long_options, NULL)) != -1) {
-		if (id == OPT_HELP) {
-			fputs(help, stdout);
-			return 1;
-		}
+		if (id == OPT_HELP)
+			return options_help(help, NULL, optarg);
 		if (id == '?' || id == ':')
-			return options_wrong(id, argv);
+			return options_wrong(id, argv, long_options);
 		if (parse_option(options, id, optarg) < 0)
 			return -EINVAL;
 	}
@@ -92,9 +90,7 @@ int upkeep_options_parse(struct upkeep_options *options, int argc, char **argv) 
 	for (rc = 0; actions[rc] != NULL && strcmp(argv[optind], actions[rc]) != 0;)
 		rc++;
 	if (actions[rc] == NULL)
-		return options_mistake(
-			"%s: not known; use ls, verify, repair or compact", argv[optind]
-		);
+		return options_unknown_word("action", argv[optind], actions);
 	options->action = (enum upkeep_action)rc;
 	options->files = argv + optind + 1;
 	options->n_files = (unsigned)(argc - optind - 1);

@@ -161,18 +161,16 @@ int command_version(int argc, char **argv) {
 
 	options_begin("version");
 	while ((id = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-		if (id == 'h') {
-			fputs(help, stdout);
-			return EXIT_OK;
-		}
+		if (id == 'h')
+			return options_help(help, NULL, optarg) < 0 ? EXIT_USAGE : EXIT_OK;
 		if (id == '?' || id == ':') {
-			options_wrong(id, argv);
+			options_wrong(id, argv, long_options);
 			return EXIT_USAGE;
 		}
 		json = true;
 	}
 	if (optind < argc) {
-		options_mistake("'%s' is not an option", argv[optind]);
+		options_mistake("'%s': takes no arguments", argv[optind]);
 		return EXIT_USAGE;
 	}
 	find_libraries(libraries);

@@ -1,5 +1,7 @@
 #include "watchdog.h"
 
+#include <time.h>
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -75,6 +77,24 @@ void watchdog_update(struct watchdog *watchdog, struct sensor *sensor, time_ns_t
 		return;
 	notify_send(notify, "WATCHDOG=1");
 	watchdog->alive_ns = now_ns;
+}
+
+void watchdog_reloading(const struct watchdog *watchdog) {
+	struct timespec now;
+
+	if (!watchdog->ready)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	notify_send(
+		&watchdog->notify,
+		"RELOADING=1\nMONOTONIC_USEC=%lld",
+		(long long)now.tv_sec * 1000000 + now.tv_nsec / 1000
+	);
+}
+
+void watchdog_reloaded(const struct watchdog *watchdog, const char *how) {
+	if (watchdog->ready)
+		notify_send(&watchdog->notify, "READY=1\nSTATUS=metering; last reload: %s", how);
 }
 
 void watchdog_stopping(struct watchdog *watchdog) {

@@ -29,6 +29,10 @@ time_ns_t watchdog_wait_ns(const struct watchdog *watchdog, time_ns_t ns);
 // Looks at the sensor, and says what is to be said.
 void watchdog_update(struct watchdog *watchdog, struct sensor *sensor, time_ns_t now_ns);
 
+// Its config file is read again; and that is over, with a word about how.
+void watchdog_reloading(const struct watchdog *watchdog);
+void watchdog_reloaded(const struct watchdog *watchdog, const char *how);
+
 // The sensor is about to stop.
 void watchdog_stopping(struct watchdog *watchdog);
 void watchdog_end(struct watchdog *watchdog);

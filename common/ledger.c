@@ -87,7 +87,7 @@ static bool ports_equal(const struct ledger *ledger, char *error) {
 int ledger_check_sinks(
 	const struct ledger_sink *sinks, unsigned n_sinks, uint64_t records, char *error
 ) {
-	uint64_t shared = 0;
+	uint64_t shared = 0, unshared = 0;
 	bool shares = false;
 
 	error[0] = '\0';
@@ -99,8 +99,11 @@ int ledger_check_sinks(
 		if (sink->shares) {
 			shares = true;
 			shared += sink->records;
-		} else if (!equal(records, sink->records, "records made and given to a sink", error
-			   ))
+			unshared = sink->absent;
+		} else if (!equal(sink->former ? sink->due : records,
+				  sink->absent + sink->records,
+				  "records made and given to a sink",
+				  error))
 			return -EBADMSG;
 		if (!equal(sink->records,
 			   accounted,
@@ -108,7 +111,8 @@ int ledger_check_sinks(
 			   error))
 			return -EBADMSG;
 	}
-	if (shares && !equal(records, shared, "records made and shared out to sinks", error))
+	if (shares
+	    && !equal(records, unshared + shared, "records made and shared out to sinks", error))
 		return -EBADMSG;
 	return 0;
 }
@@ -238,6 +242,11 @@ int ledger_print_text(const struct ledger *ledger, FILE *out) {
 				sink->octets,
 				sink->datagrams);
 		fprintf(out, "\n");
+		if (sink->absent > 0)
+			fprintf(out,
+				"  %-24s %15" PRIu64 " records\n",
+				"made while not there",
+				sink->absent);
 		for (unsigned j = 0; j < sink->n_losses; j++)
 			if (sink->losses[j].records > 0)
 				fprintf(out,
@@ -344,8 +353,10 @@ int ledger_print_json(const struct ledger *ledger, FILE *out) {
 		fprintf(out, "%s{\"name\":", i > 0 ? "," : "");
 		json_string(out, sink->name);
 		fprintf(out,
-			",\"records\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"lost\":{",
+			",\"records\":%" PRIu64 ",\"absent\":%" PRIu64 ",\"sent\":%" PRIu64
+			",\"lost\":{",
 			sink->records,
+			sink->absent,
 			sink->sent);
 		for (unsigned j = 0; j < sink->n_losses; j++) {
 			if (j > 0)

@@ -60,7 +60,10 @@ struct ledger_loss {
 struct ledger_sink {
 	const char *name;
 	uint64_t records; // given to the sink
+	uint64_t absent;  // made while it was no sink; of sinks that share, while none of them was
 	bool shares;      // gets a part of all records, other such sinks the others
+	bool former;      // all sinks that there are no more: `due` counts instead of `absent`
+	uint64_t due;     // made while each of them was there; of those that share not asked for
 	uint64_t sent;
 	struct ledger_loss losses[LEDGER_MAX_LOSSES];
 	unsigned n_losses;

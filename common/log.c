@@ -71,7 +71,7 @@ static bool write_line(const char *line, size_t n) {
 static bool write_event(const struct log_line *line) {
 	char out[LOG_LINE_BYTES];
 
-	if (state.journal >= 0
+	if (state.journal >= 0 && state.config.format == LOG_FORMAT_TEXT
 	    && log_journal_send(state.journal, out, log_line_journal(out, line)) == 0)
 		return true;
 	size_t n = state.config.format == LOG_FORMAT_JSON
@@ -200,6 +200,13 @@ void log_begin(const struct log_config *config) {
 	state.n_lost = 0;
 	// The C library looks for its time zone once; later it may not open files.
 	tzset();
+	pthread_mutex_unlock(&state.lock);
+}
+
+void log_set(enum log_level level, enum log_format format) {
+	pthread_mutex_lock(&state.lock);
+	state.config.level = level;
+	state.config.format = format;
 	pthread_mutex_unlock(&state.lock);
 }
 

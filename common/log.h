@@ -44,6 +44,10 @@ struct log_config {
 // Before it lines go to standard error as text.
 void log_begin(const struct log_config *config);
 
+// Another level and format from here on. Any thread. Where the journal is told in its own fields,
+// it is when the format is text; a journal that log_begin() did not open is not opened any more.
+void log_set(enum log_level level, enum log_format format);
+
 // Tells what was held back.
 void log_end(void);
 

@@ -205,12 +205,41 @@ static int copy_texts(struct archive *archive, const struct archive_config *conf
 	return archive_error(error, -ENOMEM, "archive: %s", strerror(ENOMEM));
 }
 
+static bool in_range(const struct archive_config *config) {
+	return config->rotate_ns >= NS_PER_S && config->rotate_ns % NS_PER_S == 0
+	       && config->rotate_bytes > 0 && config->flush_ns > 0 && config->level >= 1
+	       && config->level <= 19;
+}
+
+static void put_settings(struct archive *archive, const struct archive_config *config) {
+	struct archive_settings *settings = &archive->settings;
+
+	if (config->rotate_ns > archive_setting(archive, longest_rotate_ns))
+		atomic_store_explicit(
+			&settings->longest_rotate_ns, config->rotate_ns, memory_order_relaxed
+		);
+	atomic_store_explicit(&settings->rotate_ns, config->rotate_ns, memory_order_relaxed);
+	atomic_store_explicit(&settings->rotate_bytes, config->rotate_bytes, memory_order_relaxed);
+	atomic_store_explicit(&settings->flush_ns, config->flush_ns, memory_order_relaxed);
+	atomic_store_explicit(&settings->level, config->level, memory_order_relaxed);
+	atomic_store_explicit(&settings->retain_ns, config->retain_ns, memory_order_relaxed);
+	atomic_store_explicit(&settings->retain_bytes, config->retain_bytes, memory_order_relaxed);
+	atomic_store_explicit(&archive->place.sync, config->sync, memory_order_relaxed);
+}
+
+int archive_set(struct archive *archive, const struct archive_config *config) {
+	if (!in_range(config))
+		return -EINVAL;
+	put_settings(archive, config);
+	// There may be something to delete now.
+	archive_closer_retain(&archive->closer);
+	return 0;
+}
+
 struct archive *archive_open(const struct archive_config *config, char *error) {
 	struct archive *archive = NULL;
 
-	if (config->rotate_ns < NS_PER_S || config->rotate_ns % NS_PER_S != 0
-	    || config->rotate_bytes == 0 || config->flush_ns <= 0 || config->level < 1
-	    || config->level > 19) {
+	if (!in_range(config)) {
 		archive_error(error, 0, "archive: %s", strerror(EINVAL));
 		errno = EINVAL;
 		return NULL;
@@ -220,7 +249,7 @@ struct archive *archive_open(const struct archive_config *config, char *error) {
 	if (rc == 0) {
 		*archive = (struct archive){
 			.config = *config,
-			.place = {.dir_fd = -1, .sync = config->sync},
+			.place = {.dir_fd = -1},
 			.lock_fd = -1,
 			.marked_s = -1,
 			.flusher = {.part = ARCHIVE_NO_PART},
@@ -233,6 +262,7 @@ struct archive *archive_open(const struct archive_config *config, char *error) {
 		errno = -rc;
 		return NULL;
 	}
+	put_settings(archive, config);
 	fill_in(&archive->config);
 	archive->place.io = archive->config.io;
 	rc = copy_texts(archive, config, error);

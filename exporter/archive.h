@@ -84,6 +84,11 @@ void archive_sensor_name(char *out, const char *name);
 // cannot write, with a line in `error`.
 [[nodiscard]] int archive_start(struct archive *archive, char *error);
 
+// From here on rotation, flushing, what waits for the disk, the level and what is retained are as
+// in `config`, of which nothing else counts. A file that is open ends by the new rotation. -EINVAL
+// for what archive_open() would not take either. Any thread.
+[[nodiscard]] int archive_set(struct archive *archive, const struct archive_config *config);
+
 // Adds records, whose clock is `now_ns`. They are copied.
 void archive_add(
 	struct archive *archive, const struct flow_record *records, size_t n, time_ns_t now_ns

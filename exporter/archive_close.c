@@ -94,7 +94,7 @@ static bool do_job(struct archive *archive, const struct archive_job *job, bool 
 	char error[ARCHIVE_ERROR_BYTES];
 	struct archive_finished finished;
 	struct archive_finish_config config = {
-		.level = archive->config.level,
+		.level = archive_setting(archive, level),
 		.group_records = archive->config.group_records,
 		.in_place = in_place,
 		.hurry = archive->config.wait ? NULL : &archive->hurry,

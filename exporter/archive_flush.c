@@ -27,18 +27,14 @@ static void set_clock(struct archive *archive, time_ns_t clock_ns) {
 	if (flusher->part.fd < 0 && flusher->n_batch == 0)
 		return;
 	// Back too, where the wall clock was set back; the clocks of captures jump as they like.
-	if (clock_ns >= flusher->rotate_at_ns
-	    || (!archive->config.wait && clock_ns < flusher->begin_ns - archive->config.rotate_ns))
+	// The end of a time is a multiple of its length, by the clock on the wall.
+	time_ns_t rotate_ns = archive_setting(archive, rotate_ns);
+	if (clock_ns >= (flusher->begin_ns / rotate_ns + 1) * rotate_ns
+	    || (!archive->config.wait && clock_ns < flusher->begin_ns - rotate_ns)
+	    // The folders of a file that waited for nothing may not be on the disk.
+	    || (archive->place.sync == ARCHIVE_SYNC_FLUSH
+		&& flusher->begin_sync != ARCHIVE_SYNC_FLUSH))
 		flusher->rotate = true;
-}
-
-// The end of a time is a multiple of its length, by the clock on the wall.
-static void begin_time(struct archive *archive) {
-	struct archive_flusher *flusher = &archive->flusher;
-	time_ns_t rotate_ns = archive->config.rotate_ns;
-
-	flusher->begin_ns = flusher->clock_ns;
-	flusher->rotate_at_ns = (flusher->begin_ns / rotate_ns + 1) * rotate_ns;
 }
 
 // Returns how many slots were taken.
@@ -56,8 +52,10 @@ static uint32_t take(struct archive *archive) {
 		}
 		if (flusher->n_batch == 0) {
 			flusher->batch_ns = archive_monotonic_ns();
-			if (flusher->part.fd < 0)
-				begin_time(archive);
+			if (flusher->part.fd < 0) {
+				flusher->begin_ns = flusher->clock_ns;
+				flusher->begin_sync = archive->place.sync;
+			}
 		}
 		flusher->batch[flusher->n_batch++] = *slot;
 	}
@@ -177,7 +175,7 @@ static void flush(struct archive *archive, time_ns_t now_ns, bool closing) {
 	struct archive_flusher *flusher = &archive->flusher;
 	char error[ARCHIVE_ERROR_BYTES];
 	bool sync = archive->place.sync == ARCHIVE_SYNC_FLUSH
-		    && now_ns - flusher->synced_ns >= archive->config.flush_ns;
+		    && now_ns - flusher->synced_ns >= archive_setting(archive, flush_ns);
 
 	if (try_to_flush(archive, sync, error) < 0) {
 		on_failure(archive, now_ns, closing, error);
@@ -192,7 +190,7 @@ static void flush(struct archive *archive, time_ns_t now_ns, bool closing) {
 	archive_count(&archive->archived, flusher->n_batch);
 	flusher->n_batch = 0;
 	on_success(archive);
-	if (flusher->part.end >= archive->config.rotate_bytes)
+	if (flusher->part.end >= archive_setting(archive, rotate_bytes))
 		end_file(archive);
 }
 
@@ -203,12 +201,13 @@ static bool is_due(const struct archive *archive, time_ns_t now_ns, bool closing
 	if (flusher->n_failed > 0 && !flusher->given_up && !closing
 	    && now_ns < flusher->retry_at_ns)
 		return false;
-	if (flusher->unsynced && now_ns - flusher->synced_ns >= archive->config.flush_ns)
+	if (flusher->unsynced && now_ns - flusher->synced_ns >= archive_setting(archive, flush_ns))
 		return true;
 	if (flusher->n_batch == 0)
 		return false;
 	return flusher->rotate || flusher->n_batch == archive->config.batch_records
-	       || now_ns - flusher->batch_ns >= archive->config.flush_ns || (closing && idle);
+	       || now_ns - flusher->batch_ns >= archive_setting(archive, flush_ns)
+	       || (closing && idle);
 }
 
 void *archive_flusher_run(void *arg) {

@@ -40,10 +40,11 @@ struct archive_flusher {
 	struct archive_part part;
 	struct flow_record *batch;
 	uint32_t n_batch;
-	time_ns_t batch_ns;               // the monotonic clock when the first of them came
-	time_ns_t clock_ns;               // of the records that come next
-	time_ns_t begin_ns, rotate_at_ns; // of the file, by that clock
-	bool rotate;                      // before another record is taken
+	time_ns_t batch_ns;           // the monotonic clock when the first of them came
+	time_ns_t clock_ns;           // of the records that come next
+	time_ns_t begin_ns;           // of the file, by that clock
+	enum archive_sync begin_sync; // what waited for the disk then
+	bool rotate;                  // before another record is taken
 	bool unsynced;
 	time_ns_t synced_ns;
 	// Of writing that fails, by the monotonic clock.
@@ -54,8 +55,23 @@ struct archive_flusher {
 	uint64_t lost_before; // records, until it began to fail
 };
 
+// What may become other while it runs. Relaxed, all: each counts by itself, and soon is soon
+// enough.
+struct archive_settings {
+	_Atomic(time_ns_t) rotate_ns, longest_rotate_ns; // the latter of any file that was begun
+	_Atomic(uint64_t) rotate_bytes;
+	_Atomic(time_ns_t) flush_ns;
+	_Atomic(int) level;
+	_Atomic(time_ns_t) retain_ns;
+	_Atomic(uint64_t) retain_bytes;
+};
+
+#define archive_setting(archive, name)                                                             \
+	atomic_load_explicit(&(archive)->settings.name, memory_order_relaxed)
+
 struct archive {
-	struct archive_config config;
+	struct archive_config config; // but for what is in the settings
+	struct archive_settings settings;
 	char *dir, *sampler_address;
 	struct archive_place place;
 	int lock_fd;

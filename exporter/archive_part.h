@@ -33,7 +33,7 @@ enum archive_sync {
 struct archive_place {
 	const struct archive_io *io;
 	int dir_fd;
-	enum archive_sync sync;
+	_Atomic(enum archive_sync) sync; // may become another
 	char sensor[ARCHIVE_SENSOR_BYTES];
 };
 

@@ -40,11 +40,13 @@ static int delete_file(struct archive *archive, const struct archive_file *file,
 }
 
 int archive_retain(struct archive *archive, time_ns_t now_ns, char *error) {
-	const struct archive_config *config = &archive->config;
+	time_ns_t retain_ns = archive_setting(archive, retain_ns);
+	uint64_t retain_bytes = archive_setting(archive, retain_bytes);
+	time_ns_t rotate_ns = archive_setting(archive, longest_rotate_ns);
 	struct archive_files files;
 	uint64_t bytes = 0;
 
-	if (config->retain_ns == 0 && config->retain_bytes == 0)
+	if (retain_ns == 0 && retain_bytes == 0)
 		return 0;
 	int rc = archive_files_list_at(archive->place.dir_fd, "", &files, error);
 	if (rc < 0)
@@ -55,9 +57,8 @@ int archive_retain(struct archive *archive, time_ns_t now_ns, char *error) {
 	for (size_t i = 0; i < files.n && rc == 0; i++) {
 		const struct archive_file *file = &files.files[i];
 		// The youngest of its records is older than the next rotation after it was begun.
-		bool old = config->retain_ns > 0
-			   && file->begin_ns + config->rotate_ns < now_ns - config->retain_ns;
-		bool much = config->retain_bytes > 0 && bytes > config->retain_bytes;
+		bool old = retain_ns > 0 && file->begin_ns + rotate_ns < now_ns - retain_ns;
+		bool much = retain_bytes > 0 && bytes > retain_bytes;
 		if (!old && !much)
 			break;
 		if (file->open || !is_own(archive, file))

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "collector_internal.h"
 #include "collector_socket.h"
+#include "host_port.h"
 
 enum {
 	DATAGRAM_BYTES = 1400,
@@ -150,6 +151,18 @@ static const char *behind_scheme(const char *destination, const struct scheme **
 	return NULL;
 }
 
+#define SCHEMES_SPOKEN                                                                             \
+	"weir speaks netflow9://, ipfix:// and netflow5:// over UDP, ipfix+tcp:// and "            \
+	"ipfix+tls://"
+
+const char *collector_mistake(const char *destination) {
+	char host[HOST_PORT_HOST_BYTES];
+	const struct scheme *scheme;
+	const char *port, *address = behind_scheme(destination, &scheme);
+
+	return address == NULL ? SCHEMES_SPOKEN : host_port_split(address, host, &port);
+}
+
 static void complain(const struct collector_config *config, char *error, const char *wrong) {
 	snprintf(error, COLLECTOR_ERROR_BYTES, "collector %s: %s", config->destination, wrong);
 }
@@ -187,12 +200,7 @@ static bool open_transport(struct collector *collector, char *error) {
 
 	collector->address = behind_scheme(collector->name, &scheme);
 	if (collector->address == NULL) {
-		complain(
-			&collector->config,
-			error,
-			"weir speaks netflow9://, ipfix:// and netflow5:// over UDP, ipfix+tcp:// "
-			"and ipfix+tls://"
-		);
+		complain(&collector->config, error, SCHEMES_SPOKEN);
 		return false;
 	}
 	collector->config.encoder.protocol = scheme->protocol;

@@ -52,6 +52,10 @@ struct collector_config {
 	void *arg;
 };
 
+// What is wrong with a destination as it is written, in words, or NULL. Nobody is asked whether
+// there is such a host.
+const char *collector_mistake(const char *destination);
+
 struct collector_stats {
 	uint64_t records;          // given to collector_add()
 	uint64_t records_sent;     // handed to the kernel

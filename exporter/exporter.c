@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +17,7 @@ enum {
 	LONG_SLEEP_US = 4000, // live, while little comes: each waking costs some 20 us
 	LITTLE = 512,         // slots between two sleeps
 	SET_BACK_S = 5,       // by less than this a worker's clock lags behind another's
+	TIMEOUT_S = 2,        // after that no flow leaves by an idle timeout that is over
 };
 
 // What is known of one ring.
@@ -23,6 +25,13 @@ struct input {
 	struct ring *ring;
 	uint64_t order; // of its next records, at least
 	uint64_t now_ticks;
+};
+
+// Other destinations.
+struct exchange {
+	struct destination **destinations;
+	unsigned n_destinations;
+	enum distribution distribution;
 };
 
 struct exporter {
@@ -37,8 +46,19 @@ struct exporter {
 	uint32_t sampling_rate;
 	bool live;
 	struct lateness *lateness; // or NULL
-	uint64_t due_ticks;        // after its last packet an idle flow is to have left
+	uint64_t clock_lag_ticks;
+	uint64_t idle_ticks; // the timeout by which flows leave, 0 = none
+	uint64_t idle_since_ticks;
+	uint64_t idle_before_ticks; // the one before, by which some may yet leave
+	_Atomic(uint64_t) wanted_idle_ticks;
 	uint64_t live_ticks; // the latest clock of any ring: they are one clock, read at times
+
+	_Atomic(uint64_t) n_delivered;
+	atomic_bool exchanges; // there is `wanted`
+	pthread_mutex_t mutex; // for it
+	pthread_cond_t exchanged;
+	struct exchange wanted;
+	uint64_t n_exchanged; // delivered before the last exchange
 
 	bool pending;     // print may hold records in its buffer
 	int64_t begun_ms; // the clock when the first of them came
@@ -69,18 +89,41 @@ static void tell_clock(struct exporter *exporter, int64_t now_ms) {
 		flush_print(exporter);
 }
 
+// By a shorter timeout flows that have long ended by it leave at once, and are not late.
+static uint64_t idle_ticks_at(struct exporter *exporter, uint64_t now_ticks) {
+	// Relaxed: a number by itself.
+	uint64_t wanted = atomic_load_explicit(&exporter->wanted_idle_ticks, memory_order_relaxed);
+
+	if (wanted != exporter->idle_ticks) {
+		exporter->idle_before_ticks = exporter->idle_ticks;
+		exporter->idle_ticks = wanted;
+		exporter->idle_since_ticks = now_ticks;
+	}
+	if (exporter->idle_since_ticks == 0
+	    || now_ticks - exporter->idle_since_ticks > TIMEOUT_S * TICKS_PER_S)
+		return exporter->idle_ticks;
+	// "None" is longer than any.
+	if (exporter->idle_ticks == 0 || exporter->idle_before_ticks == 0)
+		return 0;
+	return exporter->idle_before_ticks > exporter->idle_ticks ? exporter->idle_before_ticks
+								  : exporter->idle_ticks;
+}
+
 static void count_lateness(
 	struct exporter *exporter,
 	const struct flow_record *records,
 	uint32_t n_records,
 	uint64_t now_ticks
 ) {
-	for (uint32_t i = 0; i < n_records; i++)
+	uint64_t idle_ticks = idle_ticks_at(exporter, now_ticks);
+	uint64_t due_ticks = idle_ticks - exporter->clock_lag_ticks;
+
+	for (uint32_t i = 0; i < n_records && idle_ticks > 0; i++)
 		if (records[i].end == FLOW_END_IDLE)
 			lateness_add(
 				exporter->lateness,
 				((int64_t)now_ticks - (int64_t)records[i].last_ticks
-				 - (int64_t)exporter->due_ticks)
+				 - (int64_t)due_ticks)
 					/ TICKS_PER_MS
 			);
 }
@@ -108,6 +151,9 @@ deliver(struct exporter *exporter,
 		n_records,
 		now_ms
 	);
+	// Relaxed: one writer.
+	uint64_t n = atomic_load_explicit(&exporter->n_delivered, memory_order_relaxed);
+	atomic_store_explicit(&exporter->n_delivered, n + n_records, memory_order_relaxed);
 	if (exporter->archive != NULL)
 		archive_add(exporter->archive, records, n_records, ns_of_ticks(now_ticks));
 	if (exporter->print != NULL)
@@ -182,6 +228,22 @@ static void tell_time(struct exporter *exporter) {
 		archive_tick(exporter->archive, ns_of_ticks(exporter->live_ticks));
 }
 
+// Takes other destinations. Whoever wants it waits for `exchanges` to be false again.
+static void exchange(struct exporter *exporter) {
+	pthread_mutex_lock(&exporter->mutex);
+	// Else it was given up meanwhile.
+	if (atomic_load_explicit(&exporter->exchanges, memory_order_relaxed)) {
+		free(exporter->destinations);
+		exporter->destinations = exporter->wanted.destinations;
+		exporter->n_destinations = exporter->wanted.n_destinations;
+		exporter->distribution = exporter->wanted.distribution;
+		exporter->n_exchanged = exporter_delivered(exporter);
+		atomic_store_explicit(&exporter->exchanges, false, memory_order_relaxed);
+		pthread_cond_signal(&exporter->exchanged);
+	}
+	pthread_mutex_unlock(&exporter->mutex);
+}
+
 // Reads all rings in turn until each has ended.
 static void run_live(struct exporter *exporter) {
 	unsigned n_ended;
@@ -190,6 +252,9 @@ static void run_live(struct exporter *exporter) {
 	do {
 		uint32_t n = 0;
 		n_ended = 0;
+		// Relaxed: what it stands for is behind the mutex.
+		if (atomic_load_explicit(&exporter->exchanges, memory_order_relaxed))
+			exchange(exporter);
 		for (unsigned i = 0; i < exporter->n_inputs; i++) {
 			struct input *input = &exporter->inputs[i];
 			if (input->order != RECORD_ORDER_END)
@@ -230,7 +295,28 @@ static void *run(void *arg) {
 static void exporter_free(struct exporter *exporter) {
 	free(exporter->inputs);
 	free(exporter->destinations);
+	pthread_cond_destroy(&exporter->exchanged);
+	pthread_mutex_destroy(&exporter->mutex);
 	free(exporter);
+}
+
+static void init_exchange(struct exporter *exporter) {
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&exporter->mutex, NULL);
+	pthread_cond_init(&exporter->exchanged, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+// Copies them, with room for one more.
+static struct destination **copy(struct destination *const *destinations, unsigned n) {
+	struct destination **copies = calloc(n + 1, sizeof(copies[0]));
+
+	for (unsigned i = 0; copies != NULL && i < n; i++)
+		copies[i] = destinations[i];
+	return copies;
 }
 
 struct exporter *exporter_start(const struct exporter_config *config) {
@@ -250,10 +336,12 @@ struct exporter *exporter_start(const struct exporter_config *config) {
 	exporter->sampling_rate = config->sampling_rate;
 	exporter->live = config->live;
 	exporter->lateness = config->lateness;
-	exporter->due_ticks = config->idle_timeout_ticks - config->clock_lag_ticks;
+	exporter->clock_lag_ticks = config->clock_lag_ticks;
+	exporter->idle_ticks = config->idle_timeout_ticks;
+	atomic_init(&exporter->wanted_idle_ticks, config->idle_timeout_ticks);
+	init_exchange(exporter);
 	exporter->inputs = calloc(config->n_rings, sizeof(exporter->inputs[0]));
-	exporter->destinations =
-		calloc(config->n_destinations + 1, sizeof(exporter->destinations[0]));
+	exporter->destinations = copy(config->destinations, config->n_destinations);
 	if (exporter->inputs == NULL || exporter->destinations == NULL) {
 		exporter_free(exporter);
 		errno = ENOMEM;
@@ -261,8 +349,6 @@ struct exporter *exporter_start(const struct exporter_config *config) {
 	}
 	for (unsigned i = 0; i < config->n_rings; i++)
 		exporter->inputs[i].ring = config->rings[i];
-	for (unsigned i = 0; i < config->n_destinations; i++)
-		exporter->destinations[i] = config->destinations[i];
 
 	int rc = pthread_create(&exporter->thread, NULL, run, exporter);
 	if (rc != 0) {
@@ -271,6 +357,45 @@ struct exporter *exporter_start(const struct exporter_config *config) {
 		return NULL;
 	}
 	return exporter;
+}
+
+int exporter_replace(
+	struct exporter *exporter,
+	struct destination *const *destinations,
+	unsigned n_destinations,
+	enum distribution distribution,
+	uint64_t *n_delivered
+) {
+	struct exchange wanted = {copy(destinations, n_destinations), n_destinations, distribution};
+	struct timespec until;
+	int rc = 0;
+
+	if (wanted.destinations == NULL)
+		return -ENOMEM;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += EXPORTER_PATIENCE_NS / NS_PER_S;
+	pthread_mutex_lock(&exporter->mutex);
+	exporter->wanted = wanted;
+	atomic_store_explicit(&exporter->exchanges, true, memory_order_relaxed);
+	while (rc == 0 && atomic_load_explicit(&exporter->exchanges, memory_order_relaxed))
+		rc = pthread_cond_timedwait(&exporter->exchanged, &exporter->mutex, &until);
+	bool done = !atomic_load_explicit(&exporter->exchanges, memory_order_relaxed);
+	atomic_store_explicit(&exporter->exchanges, false, memory_order_relaxed);
+	*n_delivered = exporter->n_exchanged;
+	pthread_mutex_unlock(&exporter->mutex);
+	if (!done)
+		free(wanted.destinations);
+	return done ? 0 : -EBUSY;
+}
+
+uint64_t exporter_delivered(const struct exporter *exporter) {
+	return atomic_load_explicit(&exporter->n_delivered, memory_order_relaxed);
+}
+
+void exporter_set_idle_timeout(struct exporter *exporter, uint64_t idle_timeout_ticks) {
+	atomic_store_explicit(
+		&exporter->wanted_idle_ticks, idle_timeout_ticks, memory_order_relaxed
+	);
 }
 
 void exporter_join(struct exporter *exporter) {

@@ -7,8 +7,8 @@
 //
 // A sink that is a destination has a thread of its own (destination.h): no other waits for it.
 //
-// Threads: start and join from one thread; the sinks belong to the exporter's thread between.
-// Time: the clock of the marks; the exporter reads none of its own.
+// Threads: start, replace and join from one thread; the sinks belong to the exporter's thread
+// between. Time: the clock of the marks; the exporter reads none of its own.
 
 #pragma once
 
@@ -19,6 +19,8 @@
 #include "lateness.h"
 #include "print.h"
 #include "ring.h"
+
+#define EXPORTER_PATIENCE_NS (2 * NS_PER_S)
 
 struct exporter;
 
@@ -35,13 +37,31 @@ struct exporter_config {
 	// Where flows that ended idle are counted by how late they left, by the clock of the marks,
 	// which lags behind the packets' by `clock_lag_ticks`. The caller's, and may be NULL.
 	struct lateness *lateness;
-	uint64_t idle_timeout_ticks;
+	uint64_t idle_timeout_ticks; // 0 = none
 	uint64_t clock_lag_ticks;
 };
 
 // Starts the thread. NULL with errno EINVAL, ENOMEM or EAGAIN. The arrays are copied; rings
 // and sinks remain the caller's and must outlive the exporter.
 [[nodiscard]] struct exporter *exporter_start(const struct exporter_config *config);
+
+// Live, from the thread that started it: from some record on, which is told in `n_delivered` as
+// exporter_delivered() counts, the sinks that are destinations are these. Returns 0 when that is
+// done, and the exporter knows no others any more; or -EBUSY, with nothing changed, where it does
+// not come to it within EXPORTER_PATIENCE_NS, or -ENOMEM.
+[[nodiscard]] int exporter_replace(
+	struct exporter *exporter,
+	struct destination *const *destinations,
+	unsigned n_destinations,
+	enum distribution distribution,
+	uint64_t *n_delivered
+);
+
+// Records given to the sinks so far. Any thread.
+uint64_t exporter_delivered(const struct exporter *exporter);
+
+// The idle timeout has become another; 0: none, and lateness is not counted. Any thread.
+void exporter_set_idle_timeout(struct exporter *exporter, uint64_t idle_timeout_ticks);
 
 // Waits until the end mark of every ring has come and all sinks have all records, then frees.
 // NULL is fine.

@@ -1,5 +1,6 @@
 #include "flow_cache.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -84,6 +85,11 @@ static uint32_t timeout_ticks(time_ns_t timeout_ns) {
 	return (uint32_t)((timeout_ns + NS_PER_TICK - 1) / NS_PER_TICK);
 }
 
+// Of a flow that ended by FIN or RST.
+static uint32_t linger_ticks(const struct flow_cache *cache) {
+	return RTE_MIN(timeout_ticks(FLOW_CACHE_LINGER_NS), cache->idle_ticks);
+}
+
 struct flow_cache *flow_cache_init(void *memory, const struct flow_cache_config *config) {
 	const struct flow_cache_path *path = choose_path(config->path);
 	if (flow_cache_size(config) == 0 || path == NULL || (uintptr_t)memory % 64 != 0) {
@@ -104,7 +110,7 @@ struct flow_cache *flow_cache_init(void *memory, const struct flow_cache_config 
 		.on_evict = config->on_evict,
 		.arg = config->arg,
 	};
-	cache->linger_ticks = RTE_MIN(timeout_ticks(FLOW_CACHE_LINGER_NS), cache->idle_ticks);
+	cache->linger_ticks = linger_ticks(cache);
 	cache->evict_age = cache->idle_ticks;
 	// Small enough that one batch cannot meet the same flow twice on its way round.
 	cache->evict_batch = RTE_MIN(RTE_MAX(cache->n_slots / 512, 1u), EVICT_BATCH + 0u);
@@ -122,6 +128,20 @@ struct flow_cache *flow_cache_init(void *memory, const struct flow_cache_config 
 		cache->inner_mask |= PACKET_LABELLED;
 	}
 	return cache;
+}
+
+void flow_cache_set_timeouts(
+	struct flow_cache *cache, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
+) {
+	assert(timeout_in_range(active_timeout_ns) && timeout_in_range(idle_timeout_ns));
+	flow_cache_drain(cache);
+	cache->active_ticks = timeout_ticks(active_timeout_ns);
+	cache->idle_ticks = timeout_ticks(idle_timeout_ns);
+	cache->linger_ticks = linger_ticks(cache);
+	cache->evict_age = RTE_MIN(cache->evict_age, cache->idle_ticks);
+	// Due times were put down for the old ones. The hand is somewhere: after its second end it
+	// has been everywhere.
+	cache->n_rechecks = 2;
 }
 
 void flow_cache_meter(

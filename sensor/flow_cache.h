@@ -83,6 +83,12 @@ size_t flow_cache_memory(uint32_t n_flows);
 [[nodiscard]] struct flow_cache *
 flow_cache_init(void *memory, const struct flow_cache_config *config);
 
+// Other timeouts, within the limits of the config, for running flows too: those that have ended by
+// them leave within two rounds of flow_cache_age(). Drains.
+void flow_cache_set_timeouts(
+	struct flow_cache *cache, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
+);
+
 // Parses `n` frames and takes those with an IP header into the pipeline; adds what became of
 // them to `counts`. Hot path: no allocation, no system call, no lock, no log, no atomic
 // read-modify-write; the work for a frame is bounded.

@@ -315,11 +315,15 @@ unsigned flow_cache_age(struct flow_cache *cache, uint32_t n_blocks) {
 	unsigned n = 0;
 
 	for (n_blocks = RTE_MIN(n_blocks, n_all); n_blocks > 0; n_blocks--) {
-		if (cache->age_block >= n_all)
+		if (cache->age_block >= n_all) {
 			cache->age_block = 0;
+			cache->n_rechecks -= cache->n_rechecks > 0;
+		}
 		uint32_t block = cache->age_block++;
 		uint32_t left = cache->n_used - block * BLOCK_FLOWS;
 		uint64_t mask = flow_cache_due_mask(cache->due + (size_t)block * BLOCK_FLOWS, now);
+		if (unlikely(cache->n_rechecks > 0))
+			mask = UINT64_MAX;
 		if (left < BLOCK_FLOWS) // what is behind has never been in use
 			mask &= (UINT64_C(1) << left) - 1;
 		if (mask != 0)

@@ -170,6 +170,7 @@ struct flow_cache {
 	uint32_t reserve[RESERVE_SLOTS];
 
 	uint32_t age_block;  // the ageing hand
+	uint32_t n_rechecks; // it looks at every flow until it has come to the end so many times
 	uint32_t evict_slot; // the evicting hand
 	uint32_t evict_age;  // it takes what is at least this old, ticks
 	uint32_t evict_batch;

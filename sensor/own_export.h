@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 enum {
-	OWN_EXPORT_MAX = 16,
+	OWN_EXPORT_MAX = 32, // collectors, and those that are to take their places
 };
 
 struct own_export {

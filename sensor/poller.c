@@ -138,10 +138,10 @@ void poller_read(const struct poller *poller, struct poller_counts *counts) {
 }
 
 uint32_t poller_beats(const struct poller *poller) {
-	// Relaxed: nothing else is to be seen with it. Counts are shown every SHOW_EVERY_NS and
-	// before each rest, and not while a worker takes no bursts: it is told the time every
-	// TELL_EVERY_NS, so that its ring is soon full.
-	return __atomic_load_n(&poller->seq, __ATOMIC_RELAXED);
+	// Acquire: whoever sees rounds go by may free what they have read. Counts are shown every
+	// SHOW_EVERY_NS and before each rest, and not while a worker takes no bursts: it is told
+	// the time every TELL_EVERY_NS, so that its ring is soon full.
+	return __atomic_load_n(&poller->seq, __ATOMIC_ACQUIRE);
 }
 
 // A burst for worker `i`. While the worker is behind we wait, and the port's ring fills: what
@@ -206,14 +206,13 @@ static void do_task(struct poller *poller, enum worker_task task) {
 }
 
 // Takes the sensor's own packets out. Returns how many frames are left.
-static unsigned drop_own(struct poller *poller, struct frame *frames, unsigned n) {
+static unsigned
+drop_own(struct poller *poller, const struct own_export *own, struct frame *frames, unsigned n) {
 	unsigned n_kept = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct frame *frame = &frames[i];
-		if (unlikely(own_export_matches(
-			    poller->config.own, frame->data, frame->captured_bytes
-		    ))) {
+		if (unlikely(own_export_matches(own, frame->data, frame->captured_bytes))) {
 			poller->counts.own_export.packets++;
 			poller->counts.own_export.bytes += frame->wire_bytes;
 			continue;
@@ -253,8 +252,11 @@ static unsigned read_source(struct poller *poller, unsigned i) {
 	count_source(poller, i, frames, n);
 	set_times(poller, frames, n);
 	poller->age_ns = RTE_MIN(poller->age_ns, frames[n - 1].time_ns);
-	if (poller->config.own->n_ways > 0)
-		n = drop_own(poller, frames, n);
+	// Acquire: what it points to was filled before.
+	const struct own_export *own =
+		atomic_load_explicit(poller->config.own, memory_order_acquire);
+	if (own->n_ways > 0)
+		n = drop_own(poller, own, frames, n);
 	if (poller->config.selector != NULL)
 		selector_mark(poller->config.selector, &poller->meters[i], frames, n);
 	if (!fans_out(poller)) {

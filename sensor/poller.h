@@ -25,6 +25,10 @@ enum {
 // is a backlog, whose own times are the clock.
 #define POLLER_LAG_NS (20 * NS_PER_MS)
 
+// When poller_beats() is so many more, the round that was under way is over: two a round at most,
+// one of which may have been under way too.
+#define POLLER_BEATS_PAST 8
+
 struct poller_source {
 	struct port *port;
 	unsigned queue;
@@ -36,7 +40,9 @@ struct poller_config {
 	struct worker *const *workers; // of one the poller drives the cache itself
 	unsigned n_workers;
 	struct flow_secret secret;
-	const struct own_export *own;
+	// What to leave out, never NULL. Read once a burst: it may become another while the poller
+	// runs, and the one before may go when poller_beats() is POLLER_BEATS_PAST more.
+	_Atomic(const struct own_export *) *own;
 	struct selector *selector; // or NULL; the poller's own while it runs
 	const atomic_bool *stop;
 	bool rests; // when there is nothing to read

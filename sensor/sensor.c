@@ -178,6 +178,9 @@ static int make_pollers(struct sensor *sensor, char *error) {
 	return 0;
 }
 
+// Until sensor_exclude().
+static const struct own_export nothing;
+
 struct sensor *sensor_new(const struct sensor_config *config, char *error) {
 	if (config->n_ports < 1 || config->n_ports > SENSOR_MAX_PORTS || config->n_workers < 1
 	    || config->n_workers > SENSOR_MAX_WORKERS || config->n_cores > SENSOR_MAX_CORES) {
@@ -191,6 +194,7 @@ struct sensor *sensor_new(const struct sensor_config *config, char *error) {
 	}
 	sensor->config = *config;
 	pthread_mutex_init(&sensor->lock, NULL);
+	atomic_init(&sensor->own, &nothing);
 	// Flow caches first: they are what a machine may be too small for.
 	if (make_workers(sensor, error) < 0 || start_eal(config, error) < 0
 	    || open_ports(sensor, error) < 0 || make_pollers(sensor, error) < 0) {
@@ -200,6 +204,13 @@ struct sensor *sensor_new(const struct sensor_config *config, char *error) {
 	return sensor;
 }
 
+static void free_exclusions(struct exclusion *exclusion) {
+	for (struct exclusion *older; exclusion != NULL; exclusion = older) {
+		older = exclusion->older;
+		free(exclusion);
+	}
+}
+
 void sensor_free(struct sensor *sensor) {
 	if (sensor == NULL)
 		return;
@@ -207,6 +218,7 @@ void sensor_free(struct sensor *sensor) {
 		poller_free(sensor->pollers[i]);
 	for (unsigned i = 0; i < SENSOR_MAX_WORKERS; i++)
 		selector_free(sensor->selectors[i]);
+	free_exclusions(sensor->exclusions);
 	filter_jit_free(sensor->filter_jit);
 	for (unsigned i = 0; i < sensor->n_ports; i++)
 		port_close(sensor->ports[i].port);
@@ -224,8 +236,46 @@ const struct port *sensor_port(const struct sensor *sensor, unsigned i) {
 	return i < sensor->n_ports ? sensor->ports[i].port : NULL;
 }
 
-void sensor_exclude(struct sensor *sensor, const struct own_export *own) {
-	sensor->own = *own;
+int sensor_exclude(struct sensor *sensor, const struct own_export *own) {
+	struct exclusion *exclusion = calloc(1, sizeof(*exclusion));
+
+	if (exclusion == NULL)
+		return -ENOMEM;
+	exclusion->own = *own;
+	exclusion->older = sensor->exclusions;
+	sensor->exclusions = exclusion;
+	// Release: filled before it is seen.
+	atomic_store_explicit(&sensor->own, &exclusion->own, memory_order_release);
+	if (exclusion->older != NULL)
+		(void)sensor_beats(sensor, exclusion->older->beats);
+	return 0;
+}
+
+// Whether every poller has left what it read when the beats were these.
+static bool all_past(const struct sensor *sensor, const uint32_t *beats) {
+	uint32_t now[SENSOR_MAX_WORKERS];
+	unsigned n = sensor_beats(sensor, now);
+	bool past = true;
+
+	for (unsigned i = 0; i < n; i++)
+		past &= now[i] - beats[i] >= POLLER_BEATS_PAST;
+	return past;
+}
+
+static void drop_exclusions(struct sensor *sensor) {
+	struct exclusion *newest = sensor->exclusions;
+
+	if (newest == NULL || newest->older == NULL || !all_past(sensor, newest->older->beats))
+		return;
+	free_exclusions(newest->older);
+	newest->older = NULL;
+}
+
+void sensor_set_timeouts(
+	struct sensor *sensor, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
+) {
+	for (unsigned i = 0; i < sensor->config.n_workers; i++)
+		worker_set_timeouts(sensor->workers[i], active_timeout_ns, idle_timeout_ns);
 }
 
 static void pin_worker(const struct sensor *sensor, unsigned i, bool begin) {
@@ -301,6 +351,7 @@ static void look_at_losses(struct sensor *sensor, struct watched_port *watched) 
 unsigned sensor_watch(struct sensor *sensor) {
 	unsigned n_left = 0;
 
+	drop_exclusions(sensor);
 	for (unsigned i = 0; i < sensor->n_ports; i++) {
 		struct watched_port *watched = &sensor->ports[i];
 		const char *name = port_name(watched->port);

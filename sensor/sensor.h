@@ -71,8 +71,14 @@ struct ring *const *sensor_rings(const struct sensor *sensor);
 // The port `i`, in the order of the config; NULL behind the last.
 const struct port *sensor_port(const struct sensor *sensor, unsigned i);
 
-// Packets that are not to be metered, before sensor_start().
-void sensor_exclude(struct sensor *sensor, const struct own_export *own);
+// Packets that are not to be metered; also while the sensor runs, from the next bursts on. Returns
+// 0 or -ENOMEM.
+[[nodiscard]] int sensor_exclude(struct sensor *sensor, const struct own_export *own);
+
+// Other timeouts, also for flows that run, within a second.
+void sensor_set_timeouts(
+	struct sensor *sensor, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
+);
 
 // Starts the threads, then reception. Returns 0, or a negative errno with one line in `error`;
 // then sensor_stop() must end what was begun.

@@ -31,6 +31,13 @@ struct read_queue {
 	unsigned source;
 };
 
+// What the pollers leave out.
+struct exclusion {
+	struct own_export own;
+	struct exclusion *older;
+	uint32_t beats[SENSOR_MAX_WORKERS]; // of the pollers, when a newer one took its place
+};
+
 struct sensor {
 	struct sensor_config config;
 	struct watched_port ports[SENSOR_MAX_PORTS];
@@ -49,7 +56,8 @@ struct sensor {
 	// tells. None of the packet path takes it.
 	pthread_mutex_t lock;
 	bool started;
-	struct own_export own;
+	_Atomic(const struct own_export *) own; // the pollers'
+	struct exclusion *exclusions;           // that, and older ones that they may yet read
 	atomic_bool stop;
 	pthread_t prefaulter;
 	bool prefaults;

@@ -46,6 +46,10 @@ struct worker {
 	uint32_t n_blocks_left;  // of the round
 	struct flow_record lost; // where a record is written that finds no room
 	atomic_ullong n_lost;
+	// Timeouts that the cache has, and those that it is to have. Relaxed: a round may begin
+	// with one of two new ones, and the next has both.
+	time_ns_t active_ns, idle_ns;
+	_Atomic(time_ns_t) wanted_active_ns, wanted_idle_ns;
 	time_ns_t busy_since_ns; // 0 = it is not
 	atomic_ullong busy_ns;
 };
@@ -113,6 +117,10 @@ static struct worker *make(const struct flow_cache_config *config, bool hugepage
 	if (worker == NULL)
 		return NULL;
 
+	worker->active_ns = config->active_timeout_ns;
+	worker->idle_ns = config->idle_timeout_ns;
+	atomic_init(&worker->wanted_active_ns, config->active_timeout_ns);
+	atomic_init(&worker->wanted_idle_ns, config->idle_timeout_ns);
 	struct flow_cache_config own = *config;
 	own.on_evict = place_record;
 	own.arg = worker;
@@ -248,11 +256,31 @@ uint64_t worker_lost(const struct worker *worker) {
 	return atomic_load_explicit(&worker->n_lost, memory_order_relaxed);
 }
 
+void worker_set_timeouts(
+	struct worker *worker, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
+) {
+	atomic_store_explicit(&worker->wanted_active_ns, active_timeout_ns, memory_order_relaxed);
+	atomic_store_explicit(&worker->wanted_idle_ns, idle_timeout_ns, memory_order_relaxed);
+}
+
+// Once a round of ageing, so that no burst pays for it.
+static void take_timeouts(struct worker *worker) {
+	time_ns_t active_ns = atomic_load_explicit(&worker->wanted_active_ns, memory_order_relaxed);
+	time_ns_t idle_ns = atomic_load_explicit(&worker->wanted_idle_ns, memory_order_relaxed);
+
+	if (active_ns == worker->active_ns && idle_ns == worker->idle_ns)
+		return;
+	flow_cache_set_timeouts(worker->cache, active_ns, idle_ns);
+	worker->active_ns = active_ns;
+	worker->idle_ns = idle_ns;
+}
+
 bool worker_tick(struct worker *worker, time_ns_t now_ns) {
 	bool aged = false;
 
 	if (now_ns - worker->round_ns >= AGE_EVERY_NS && worker->n_blocks_left == 0) {
 		worker->round_ns = now_ns;
+		take_timeouts(worker);
 		worker->n_blocks_left = flow_cache_blocks(worker->cache);
 	}
 	if (worker->n_blocks_left > 0) {

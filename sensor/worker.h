@@ -8,7 +8,7 @@
 // record for which there is no room is counted as lost, and ageing, which can wait, waits.
 //
 // Threads: one drives a worker. The exporter reads its record ring.
-// worker_lost() and worker_busy_ns() may be called from any.
+// worker_lost(), worker_busy_ns() and worker_set_timeouts() may be called from any.
 // Time: only arguments, but for how long its thread is busy.
 
 #pragma once
@@ -82,6 +82,11 @@ void worker_go_live(struct worker *worker);
 // be looked at; each is within half a second. Returns whether it is best called again soon: only
 // then may `now_ns` be the same. Hot path.
 bool worker_tick(struct worker *worker, time_ns_t now_ns);
+
+// Other timeouts (flow_cache_set_timeouts()), live, from any thread: they apply within a second.
+void worker_set_timeouts(
+	struct worker *worker, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
+);
 
 // Records for which the ring had no room.
 uint64_t worker_lost(const struct worker *worker);

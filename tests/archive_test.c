@@ -397,6 +397,67 @@ static void the_oldest_are_deleted_while_all_are_too_large(void **state) {
 	assert_int_equal(access(folder, F_OK), -1);
 }
 
+static void wait_for(const struct archive *archive, bool (*is)(const struct archive_stats *)) {
+	struct archive_stats stats;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		archive_stats(archive, &stats);
+		if (is(&stats))
+			return;
+		nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
+	}
+	fail_msg("it did not come to that");
+}
+
+static bool two_are_closed(const struct archive_stats *stats) {
+	return stats->files == 2;
+}
+
+static bool four_are_closed(const struct archive_stats *stats) {
+	return stats->files == 4;
+}
+
+static bool some_are_deleted(const struct archive_stats *stats) {
+	return stats->deleted > 0;
+}
+
+static void what_is_set_later_applies_to_the_open_file_and_to_those_that_are_kept(void **state) {
+	struct archive_config config = fixture_config(dir);
+	struct archive_stats stats;
+	(void)state;
+
+	config.wait = false;
+	struct archive *archive = fixture_open(&config);
+	fixture_add(archive, 0, 100, FIXTURE_BEGIN_NS);
+	fixture_add(archive, 100, 100, FIXTURE_BEGIN_NS + HOUR_NS);
+	fixture_add(archive, 200, 100, FIXTURE_BEGIN_NS + 2 * HOUR_NS);
+	wait_for(archive, two_are_closed);
+	// Half an hour from now on, for the file of the third hour as well.
+	config.rotate_ns = HOUR_NS / 2;
+	assert_int_equal(archive_set(archive, &config), 0);
+	fixture_add(archive, 300, 100, FIXTURE_BEGIN_NS + 2 * HOUR_NS + HOUR_NS / 2);
+	fixture_add(archive, 400, 100, FIXTURE_BEGIN_NS + 3 * HOUR_NS);
+	wait_for(archive, four_are_closed);
+	archive_stats(archive, &stats);
+	assert_int_equal(stats.deleted, 0);
+	// The first may have records up to the end of its hour, since that was the rotation.
+	config.retain_ns = 2 * HOUR_NS - NS_PER_S;
+	assert_int_equal(archive_set(archive, &config), 0);
+	wait_for(archive, some_are_deleted);
+	config.level = 20;
+	assert_int_equal(archive_set(archive, &config), -EINVAL);
+	archive_stop(archive);
+	archive_stats(archive, &stats);
+	assert_int_equal(stats.records, 500);
+	assert_int_equal(stats.archived, 500);
+	assert_int_equal(stats.deleted, 1);
+	archive_free(archive);
+	fixture_find(dir, &found);
+	assert_int_equal(found.seen[99], 0);
+	assert_int_equal(found.seen[100], 1);
+	assert_int_equal(found.seen[499], 1);
+}
+
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void) {
@@ -414,6 +475,7 @@ int main(void) {
 		IN_A_FOLDER(one_that_was_never_started_counts_all_as_lost),
 		IN_A_FOLDER(what_is_older_than_it_is_kept_is_deleted_with_its_folders),
 		IN_A_FOLDER(the_oldest_are_deleted_while_all_are_too_large),
+		IN_A_FOLDER(what_is_set_later_applies_to_the_open_file_and_to_those_that_are_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

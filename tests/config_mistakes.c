@@ -1,6 +1,19 @@
 #include "config_mistakes.h"
 
 const struct config_mistake config_mistakes[] = {
+	// The example as it is
+	{"capture:\n"
+	 "  ports: [eth1]\n"
+	 "export:\n"
+	 "  collectors: [192.0.2.10:2055]\n",
+	 "4: export.collectors: 192.0.2.10:2055 is only an example; set this to your collector, "
+	 "and "
+	 "capture.ports, line 2, to the ports to meter"},
+	{"capture:\n"
+	 "  ports: [eth1, eth2]\n"
+	 "export:\n"
+	 "  collectors: [192.0.2.10:2055]\n",
+	 "4: export.collectors: 192.0.2.10:2055 is only an example; set this to your collector"},
 	// Names
 	{"capture:\n"
 	 "  ports: [eth1]\n"
@@ -273,14 +286,14 @@ const struct config_mistake config_mistakes[] = {
 	 "  ports: [eth1]\n"
 	 "export:\n"
 	 "  collectors: [192.0.2.10]\n",
-	 "4: export.collectors: 192.0.2.10: no address with a port; use HOST:PORT or "
-	 "\"[IPV6]:PORT\" in quotes, such as 192.0.2.10:2055"},
+	 "4: export.collectors: 192.0.2.10: no port; use HOST:PORT or \"[IPV6]:PORT\" in quotes, "
+	 "such as 192.0.2.10:2055"},
 	{"capture:\n"
 	 "  ports: [eth1]\n"
 	 "export:\n"
 	 "  collectors: ['2001:db8::1:2055']\n",
-	 "4: export.collectors: 2001:db8::1:2055: no address with a port; use HOST:PORT or "
-	 "\"[IPV6]:PORT\" in quotes, such as 192.0.2.10:2055"},
+	 "4: export.collectors: 2001:db8::1:2055: an IPv6 address must stand in brackets; use "
+	 "HOST:PORT or \"[IPV6]:PORT\" in quotes, such as 192.0.2.10:2055"},
 	{"capture:\n"
 	 "  ports: [eth1]\n"
 	 "export:\n"

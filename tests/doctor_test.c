@@ -65,6 +65,10 @@ static void a_healthy_machine_has_nothing_to_mend(void **state) {
 	examine_port("eth1");
 	expect_verdict(true);
 	expect("queues", DOCTOR_OK, "2 for reception", "");
+	// Not DPDK's: packet sockets are weir's own.
+	for (unsigned i = 0; i < report.n_lines; i++)
+		assert_null(strstr(report.lines[i].text, "librte_net_af_packet"));
+	examine_port("vdev:net_af_packet0,iface=eth1");
 	expect("driver", DOCTOR_OK, "librte_net_af_packet.so", "");
 	examine_port("vdev:net_ring0");
 	expect_verdict(true);

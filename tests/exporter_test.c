@@ -259,84 +259,6 @@ static void records_after_a_write_error_count_as_lost(void **state) {
 	fclose(full);
 }
 
-static void push(struct ring *ring, struct flow_record record) {
-	struct flow_record *slot = ring_reserve(ring);
-	assert_non_null(slot);
-	*slot = record;
-	ring_push(ring);
-	ring_publish(ring);
-}
-
-// Each is printed once all that came before has been.
-static void wait_for_flows(const struct lateness *lateness, uint64_t n) {
-	struct ledger_lateness read = {0};
-	for (unsigned i = 0; i < 10000 && read.n_flows < n; i++) {
-		lateness_read(lateness, &read);
-		nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
-	}
-	assert_int_equal(read.n_flows, n);
-}
-
-static void live_records_wait_for_no_other_ring_and_their_lateness_is_counted(void **state) {
-	static struct lateness lateness;
-	struct ring *rings[2];
-	struct ledger_lateness read;
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	struct print *print = print_new(PRINT_CSV, out);
-	(void)state;
-
-	assert_non_null(print);
-	for (unsigned i = 0; i < 2; i++) {
-		rings[i] = ring_new(64, sizeof(struct flow_record));
-		assert_non_null(rings[i]);
-	}
-	struct exporter *exporter = exporter_start(&(struct exporter_config){
-		.rings = rings,
-		.n_rings = 2,
-		.print = print,
-		.sampling_rate = 1,
-		.live = true,
-		.lateness = &lateness,
-		.idle_timeout_ticks = 10 * TICKS_PER_S,
-		.clock_lag_ticks = 20 * TICKS_PER_MS,
-	});
-	assert_non_null(exporter);
-
-	// The first ring says nothing at all: in a replay everything would wait for it.
-	struct flow_record record = record_of(1);
-	record.last_ticks = 1000 * TICKS_PER_S;
-	push(rings[1], record_mark(7, 1010 * TICKS_PER_S + 130 * TICKS_PER_MS));
-	push(rings[1], record);
-	wait_for_flows(&lateness, 1);
-	lateness_read(&lateness, &read);
-	assert_int_equal(read.max_ms, 150); // the lag counts as late
-
-	// An order that falls is no matter, and what did not end idle is not late.
-	push(rings[0], record_mark(3, 1010 * TICKS_PER_S));
-	record.end = FLOW_END_ACTIVE;
-	push(rings[0], record);
-	record.end = FLOW_END_IDLE;
-	record.last_ticks = 999 * TICKS_PER_S;
-	push(rings[0], record);
-	wait_for_flows(&lateness, 2);
-	lateness_read(&lateness, &read);
-	assert_in_range(read.max_ms, 1020, 1150);
-	for (unsigned i = 0; i < 2; i++)
-		push(rings[i], record_mark(RECORD_ORDER_END, 1011 * TICKS_PER_S));
-	exporter_join(exporter);
-
-	struct print_stats stats;
-	print_stats(print, &stats);
-	assert_int_equal(stats.written, 3);
-	print_free(print);
-	fclose(out);
-	free(text);
-	for (unsigned i = 0; i < 2; i++)
-		ring_free(rings[i]);
-}
-
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_rings_are_refused),
@@ -347,7 +269,6 @@ int main(void) {
 		cmocka_unit_test(json_has_the_same_names),
 		cmocka_unit_test(icmp_type_and_code_stand_in_both_places),
 		cmocka_unit_test(text_is_for_people),
-		cmocka_unit_test(live_records_wait_for_no_other_ring_and_their_lateness_is_counted),
 		cmocka_unit_test(records_after_a_write_error_count_as_lost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,16 +37,16 @@ static int setup(void **state) {
 	ledger_add_reason(&metrics.ledger, "ip_truncated", (struct ledger_count){0});
 	metrics.n_workers = 2;
 	metrics.workers[0].capacity_flows = metrics.workers[1].capacity_flows = 1000;
-	metrics.ledger.sinks = metrics.sinks;
+	metrics.ledger.sinks = metrics.sinks.sinks;
 	metrics.ledger.n_sinks = 3;
-	metrics.n_collectors = 2;
-	metrics.sinks[0].name = "192.0.2.1:2055";
-	metrics.sinks[1].name = "192.0.2.2:2055";
-	metrics.sinks[2].name = "archive /a";
-	ledger_sink_add_loss(&metrics.sinks[0], "queue_full", 0);
-	ledger_sink_add_loss(&metrics.sinks[0], "refused", 0);
-	ledger_sink_add_loss(&metrics.sinks[1], "queue_full", 0);
-	ledger_sink_add_loss(&metrics.sinks[2], "write_error", 0);
+	metrics.sinks.n_collectors = 2;
+	metrics.sinks.sinks[0].name = "192.0.2.1:2055";
+	metrics.sinks.sinks[1].name = "192.0.2.2:2055";
+	metrics.sinks.sinks[2].name = "archive /a";
+	ledger_sink_add_loss(&metrics.sinks.sinks[0], "queue_full", 0);
+	ledger_sink_add_loss(&metrics.sinks.sinks[0], "refused", 0);
+	ledger_sink_add_loss(&metrics.sinks.sinks[1], "queue_full", 0);
+	ledger_sink_add_loss(&metrics.sinks.sinks[2], "write_error", 0);
 	metrics.archive = "/a";
 	for (unsigned i = 0; i < MINUTE_MARKS; i++) {
 		minute_mark(&minute, &metrics);
@@ -119,19 +119,19 @@ static void a_port_that_is_down_or_silent_is_told(void **state) {
 
 static void what_a_sink_loses_is_told_with_the_main_cause(void **state) {
 	(void)state;
-	metrics.sinks[0].losses[0].records = 5;
-	metrics.sinks[0].losses[1].records = 50;
+	metrics.sinks.sinks[0].losses[0].records = 5;
+	metrics.sinks.sinks[0].losses[1].records = 50;
 	assert_only(
 		HEALTH_BAD,
 		"55 records for 192.0.2.1:2055 were lost in the last minute: nobody listens there."
 	);
-	metrics.sinks[0].losses[0].records = metrics.sinks[0].losses[1].records = 0;
-	metrics.refusals[1] = 3;
+	metrics.sinks.sinks[0].losses[0].records = metrics.sinks.sinks[0].losses[1].records = 0;
+	metrics.sinks.refusals[1] = 3;
 	assert_only(
 		HEALTH_BAD,
 		"Nobody listens at 192.0.2.2:2055: 3 datagrams were refused in the last minute."
 	);
-	metrics.refusals[1] = 0;
+	metrics.sinks.refusals[1] = 0;
 	metrics.archive_stats.errors = 1;
 	assert_only(
 		HEALTH_WARNING,
@@ -177,7 +177,7 @@ static void many_malformed_packets_are_told_and_a_few_are_not(void **state) {
 static void what_was_lost_before_the_last_minute_is_a_note(void **state) {
 	(void)state;
 	metrics.queues[0].missed = 17;
-	metrics.sinks[0].losses[0].records = 4;
+	metrics.sinks.sinks[0].losses[0].records = 4;
 	for (unsigned i = 0; i < MINUTE_MARKS; i++) {
 		metrics.taken_ns += 5 * NS_PER_S;
 		minute_mark(&minute, &metrics);
@@ -208,7 +208,7 @@ static void the_worst_comes_first_and_what_has_no_room_is_the_least(void **state
 	metrics.n_workers = SENSOR_MAX_WORKERS;
 	for (unsigned i = 0; i < SENSOR_MAX_WORKERS; i++)
 		metrics.workers[i].busy_ns = 64 * NS_PER_S;
-	metrics.sinks[0].losses[0].records = 1; // is read behind the workers
+	metrics.sinks.sinks[0].losses[0].records = 1; // is read behind the workers
 	read_in(RUN_STOPS);
 	assert_int_equal(health.n, HEALTH_MAX_LINES);
 	assert_int_equal(health.n + health.n_more, 5 + 64 + 1);
@@ -230,17 +230,17 @@ static void a_minute_that_is_not_over_is_called_by_its_seconds(void **state) {
 
 static void a_sink_is_known_by_its_name_when_others_come_and_go(void **state) {
 	(void)state;
-	metrics.sinks[1].losses[0].records = 1000;
+	metrics.sinks.sinks[1].losses[0].records = 1000;
 	for (unsigned i = 0; i < MINUTE_MARKS; i++) {
 		metrics.taken_ns += 5 * NS_PER_S;
 		minute_mark(&minute, &metrics);
 	}
 	// The first is gone, and the second has taken its place.
-	metrics.sinks[0] = metrics.sinks[1];
-	metrics.sinks[0].losses[0].records += 2;
-	metrics.sinks[1] = metrics.sinks[2];
+	metrics.sinks.sinks[0] = metrics.sinks.sinks[1];
+	metrics.sinks.sinks[0].losses[0].records += 2;
+	metrics.sinks.sinks[1] = metrics.sinks.sinks[2];
 	metrics.ledger.n_sinks = 2;
-	metrics.n_collectors = 1;
+	metrics.sinks.n_collectors = 1;
 	minute_read(&minute, &metrics, &last);
 	assert_int_equal(last.sinks[0].lost[0], 2);
 	assert_int_equal(minute_records_lost(&last), 2);
@@ -270,8 +270,8 @@ static char *printed(void) {
 
 static void names_from_outside_are_escaped(void **state) {
 	(void)state;
-	metrics.sinks[0].name = "a\"b\\c\nd\xff</script>";
-	metrics.sinks[0].losses[0].records = 1;
+	metrics.sinks.sinks[0].name = "a\"b\\c\nd\xff</script>";
+	metrics.sinks.sinks[0].losses[0].records = 1;
 	char *text = printed();
 	assert_non_null(strstr(text, "{\"name\":\"a\\\"b\\\\c\\u000ad\xef\xbf\xbd</script>\","));
 	assert_non_null(strstr(text, "\"text\":\"1 record for a\\\"b\\\\c\\u000ad\xef\xbf\xbd"));
@@ -282,8 +282,8 @@ static void totals_and_the_last_minute_stand_side_by_side(void **state) {
 	(void)state;
 	metrics.ledger.reasons[0].count = (struct ledger_count){.packets = 30, .bytes = 1800};
 	metrics.queues[1].received = (struct ledger_count){.packets = 250, .bytes = 9000};
-	metrics.sinks[1].sent = 77;
-	metrics.refusals[1] = 3;
+	metrics.sinks.sinks[1].sent = 77;
+	metrics.sinks.refusals[1] = 3;
 	char *text = printed();
 	assert_non_null(strstr(text, "\"last_s\":65.0,"));
 	assert_non_null(
@@ -299,17 +299,17 @@ static void the_largest_is_of_bounded_size(void **state) {
 	(void)state;
 	metrics.n_ports = SENSOR_MAX_PORTS;
 	metrics.n_workers = SENSOR_MAX_WORKERS;
-	metrics.ledger.n_sinks = metrics.n_collectors = METRICS_MAX_SINKS;
+	metrics.ledger.n_sinks = metrics.sinks.n_collectors = SINKS_MAX_COUNTS;
 	for (unsigned i = 0; i < SENSOR_MAX_PORTS; i++)
 		metrics.ports[i].name = "eth0123456789ab";
-	for (unsigned i = 0; i < METRICS_MAX_SINKS; i++) {
-		metrics.sinks[i] = (struct ledger_sink){
+	for (unsigned i = 0; i < SINKS_MAX_COUNTS; i++) {
+		metrics.sinks.sinks[i] = (struct ledger_sink){
 			.name = "ipfix+tls://[2001:db8:1234:5678:9abc:def0:1234:5678]:65535",
 			.records = UINT64_MAX,
 			.sent = UINT64_MAX,
 		};
 		for (unsigned j = 0; j < LEDGER_MAX_LOSSES; j++)
-			ledger_sink_add_loss(&metrics.sinks[i], "unreachable", UINT64_MAX);
+			ledger_sink_add_loss(&metrics.sinks.sinks[i], "unreachable", UINT64_MAX);
 	}
 	char *text = printed();
 	assert_true(strlen(text) < 65536);

@@ -283,6 +283,70 @@ static void more_connections_than_allowed_wait_for_those_before(void **state) {
 	assert_begins(out, "HTTP/1.1 200 ");
 }
 
+static struct http_server *open_hasty(void) {
+	char error[HTTP_ERROR_BYTES];
+	struct http_server *server = http_server_open(
+		&(struct http_server_config){
+			.address = "127.0.0.1:0",
+			.routes = routes,
+			.n_routes = 2,
+			.arg = word,
+			.request_ns = 200 * NS_PER_MS,
+		},
+		error
+	);
+
+	assert_non_null(server);
+	return server;
+}
+
+static void who_says_an_octet_now_and_then_keeps_none_waiting_for_ever(void **state) {
+	struct http_server *server = open_hasty();
+	static const char request[] = "GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+	int slow[HTTP_MAX_CONNECTIONS];
+	char out[4096];
+	int ms = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < HTTP_MAX_CONNECTIONS; i++)
+		slow[i] = connect_to(server);
+	struct pollfd waits = {.fd = connect_to(server), .events = POLLIN};
+	assert_int_equal(send(waits.fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+	for (; ms < WAIT_MS && poll(&waits, 1, 20) == 0; ms += 20) {
+		for (unsigned i = 0; i < HTTP_MAX_CONNECTIONS; i++)
+			(void)send(slow[i], "a", 1, MSG_NOSIGNAL);
+		http_server_tick(server);
+	}
+	assert_in_range(ms, 100, WAIT_MS - 1);
+	read_answer(waits.fd, out, sizeof(out));
+	assert_begins(out, "HTTP/1.1 200 ");
+	for (unsigned i = 0; i < HTTP_MAX_CONNECTIONS; i++)
+		close(slow[i]);
+	http_server_close(server);
+}
+
+static void a_connection_may_stay_for_many_requests(void **state) {
+	struct http_server *server = open_hasty();
+	static const char request[] = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct pollfd stays = {.fd = connect_to(server), .events = POLLIN};
+	char out[4096];
+
+	(void)state;
+	// Longer in all than one may take.
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(
+			send(stays.fd, request, strlen(request), MSG_NOSIGNAL), strlen(request)
+		);
+		assert_int_equal(poll(&stays, 1, WAIT_MS), 1);
+		assert_true(recv(stays.fd, out, sizeof(out), 0) > 0);
+		assert_begins(out, "HTTP/1.1 200 ");
+		(void)poll(&stays, 1, 40);
+		http_server_tick(server);
+	}
+	close(stays.fd);
+	http_server_close(server);
+}
+
 static void an_address_that_is_taken_is_told(void **state) {
 	const char *address = http_server_url(*state) + strlen("http://");
 	char error[HTTP_ERROR_BYTES];
@@ -342,6 +406,8 @@ int main(void) {
 		cmocka_unit_test(a_function_that_fails_is_an_error_of_the_server),
 		cmocka_unit_test(a_head_too_long_is_refused),
 		cmocka_unit_test(more_connections_than_allowed_wait_for_those_before),
+		cmocka_unit_test(who_says_an_octet_now_and_then_keeps_none_waiting_for_ever),
+		cmocka_unit_test(a_connection_may_stay_for_many_requests),
 		cmocka_unit_test(an_address_that_is_taken_is_told),
 		cmocka_unit_test(what_is_no_address_is_told),
 		cmocka_unit_test(a_port_alone_is_loopbacks),

@@ -75,17 +75,6 @@ static void every_sum_that_does_not_hold_is_named(void **state) {
 	BREAKS(sink.losses[0].records = 0, "records given");
 }
 
-static void flows_still_cached_excuse_their_packets(void **state) {
-	struct ledger ledger = balanced();
-	char error[LEDGER_ERROR_BYTES];
-	(void)state;
-
-	ledger.record_packets = 3;
-	ledger.record_octets = 300;
-	ledger.cached_flows = 1;
-	assert_int_equal(ledger_check(&ledger, error), 0);
-}
-
 static char *printed(int (*print)(const struct ledger *, FILE *), const struct ledger *ledger) {
 	char *text = NULL;
 	size_t size = 0;
@@ -95,6 +84,53 @@ static char *printed(int (*print)(const struct ledger *, FILE *), const struct l
 	assert_int_equal(print(ledger, out), 0);
 	fclose(out);
 	return text;
+}
+
+static void sinks_that_came_late_or_left_are_given_the_rest(void **state) {
+	struct ledger ledger = balanced();
+	char error[LEDGER_ERROR_BYTES];
+	struct ledger_sink sinks[3];
+	(void)state;
+
+	sinks[0] = sink;
+	sinks[1] = (struct ledger_sink){.name = "late", .records = 1, .absent = 2, .sent = 1};
+	ledger.sinks = sinks;
+	ledger.n_sinks = 2;
+	assert_int_equal(ledger_check(&ledger, error), 0);
+	char *text = printed(ledger_print_text, &ledger);
+	assert_non_null(strstr(text, "  made while not there                   2 records\n"));
+	free(text);
+	sinks[1].absent = 1;
+	assert_true(ledger_check(&ledger, error) < 0);
+	assert_non_null(strstr(error, "records made"));
+
+	// Of three that are gone, each had what was made meanwhile.
+	sinks[1] = (struct ledger_sink
+	){.name = "former", .former = true, .due = 7, .records = 7, .sent = 7};
+	assert_int_equal(ledger_check(&ledger, error), 0);
+	sinks[1].due = 8;
+	assert_true(ledger_check(&ledger, error) < 0);
+
+	// One record was made while there was none of those that share.
+	for (unsigned i = 1; i < 3; i++)
+		sinks[i] = (struct ledger_sink
+		){.name = "shares", .records = 1, .absent = 1, .shares = true, .sent = 1};
+	ledger.n_sinks = 3;
+	assert_int_equal(ledger_check(&ledger, error), 0);
+	sinks[2].records = sinks[2].sent = 2;
+	assert_true(ledger_check(&ledger, error) < 0);
+	assert_non_null(strstr(error, "shared out"));
+}
+
+static void flows_still_cached_excuse_their_packets(void **state) {
+	struct ledger ledger = balanced();
+	char error[LEDGER_ERROR_BYTES];
+	(void)state;
+
+	ledger.record_packets = 3;
+	ledger.record_octets = 300;
+	ledger.cached_flows = 1;
+	assert_int_equal(ledger_check(&ledger, error), 0);
 }
 
 static void json_names_every_counter_and_escapes_names(void **state) {
@@ -122,7 +158,8 @@ static void json_names_every_counter_and_escapes_names(void **state) {
 		"\"record_packets\":7,"
 		"\"record_octets\":700,\"cached_flows\":0,\"sinks\":[{\"name\":"
 		"\"a\\\"b\\\\c\\u000a\","
-		"\"records\":3,\"sent\":1,\"lost\":{\"refused\":2},\"datagrams\":0,\"octets\":0}],"
+		"\"records\":3,\"absent\":0,\"sent\":1,\"lost\":{\"refused\":2},\"datagrams\":0,"
+		"\"octets\":0}],"
 		"\"balanced\":true}\n"
 	);
 	free(text);
@@ -150,6 +187,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(balanced_ledger_passes),
 		cmocka_unit_test(every_sum_that_does_not_hold_is_named),
+		cmocka_unit_test(sinks_that_came_late_or_left_are_given_the_rest),
 		cmocka_unit_test(flows_still_cached_excuse_their_packets),
 		cmocka_unit_test(json_names_every_counter_and_escapes_names),
 		cmocka_unit_test(text_says_whether_it_balances),

@@ -215,6 +215,29 @@ static void a_pipe_gets_lines_of_the_level_and_worse(void **state) {
 	close(ends[1]);
 }
 
+static void level_and_format_may_change(void **state) {
+	char out[4096];
+	int fds[2];
+	(void)state;
+
+	assert_int_equal(pipe(fds), 0);
+	log_begin(&(struct log_config
+	){.level = LOG_LEVEL_NOTICE, .program = "weir run", .fd = fds[1]});
+	log_event(LOG_LEVEL_INFO, NULL, "one");
+	log_set(LOG_LEVEL_DEBUG, LOG_FORMAT_JSON);
+	log_event(LOG_LEVEL_DEBUG, NULL, "two");
+	log_set(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+	log_event(LOG_LEVEL_WARNING, NULL, "three");
+	log_event(LOG_LEVEL_ERROR, NULL, "four");
+	log_end();
+	close(fds[1]);
+	read_all(fds[0], out, sizeof(out));
+	assert_null(strstr(out, "one"));
+	assert_non_null(strstr(out, "\"two\"}"));
+	assert_null(strstr(out, "three"));
+	assert_non_null(strstr(out, " four\n"));
+}
+
 static void a_pipe_that_is_full_is_not_waited_for_and_the_lost_lines_are_told(void **state) {
 	static const char filling[65536];
 	static char out[1 << 17];
@@ -430,6 +453,7 @@ int main(void) {
 		cmocka_unit_test(a_repeated_event_is_told_five_times_a_minute_and_then_counted),
 		cmocka_unit_test(more_events_than_places_lose_none),
 		cmocka_unit_test(a_pipe_gets_lines_of_the_level_and_worse),
+		cmocka_unit_test(level_and_format_may_change),
 		cmocka_unit_test(a_pipe_that_is_full_is_not_waited_for_and_the_lost_lines_are_told),
 		cmocka_unit_test(a_reader_that_is_gone_ends_nothing),
 		cmocka_unit_test(the_journal_is_known_by_its_stream),

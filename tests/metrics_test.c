@@ -47,25 +47,25 @@ static void fill_ledger(struct metrics *metrics) {
 	ledger->duplicates_forgotten = number();
 	ledger->record_packets = number();
 	ledger->record_octets = number();
-	metrics->sinks[0] = (struct ledger_sink){
+	metrics->sinks.sinks[0] = (struct ledger_sink){
 		.name = "192.0.2.1:2055",
 		.records = number(),
 		.sent = number(),
 		.datagrams = number(),
 		.octets = number(),
 	};
-	ledger_sink_add_loss(&metrics->sinks[0], "socket_full", number());
-	ledger_sink_add_loss(&metrics->sinks[0], "refused", number());
-	metrics->sinks[1] = (struct ledger_sink){
+	ledger_sink_add_loss(&metrics->sinks.sinks[0], "socket_full", number());
+	ledger_sink_add_loss(&metrics->sinks.sinks[0], "refused", number());
+	metrics->sinks.sinks[1] = (struct ledger_sink){
 		.name = "archive /var/lib/weir",
 		.records = number(),
 		.sent = number(),
 	};
-	ledger_sink_add_loss(&metrics->sinks[1], "archive_full", number());
-	ledger->sinks = metrics->sinks;
+	ledger_sink_add_loss(&metrics->sinks.sinks[1], "archive_full", number());
+	ledger->sinks = metrics->sinks.sinks;
 	ledger->n_sinks = 2;
-	metrics->n_collectors = 1;
-	metrics->refusals[0] = number();
+	metrics->sinks.n_collectors = 1;
+	metrics->sinks.refusals[0] = number();
 }
 
 static struct metrics *filled(void) {
@@ -184,7 +184,7 @@ static void every_count_of_the_ledger_is_told(void **state) {
 
 static void every_sink_is_told_with_what_it_lost(void **state) {
 	const struct metrics *metrics = filled();
-	const struct ledger_sink *sinks = metrics->sinks;
+	const struct ledger_sink *sinks = metrics->sinks.sinks;
 	char *text = printed(metrics, false);
 
 	(void)state;
@@ -208,7 +208,9 @@ static void every_sink_is_told_with_what_it_lost(void **state) {
 	);
 	assert_value(text, sinks[0].octets, "weir_collector_bytes_total{sink=\"192.0.2.1:2055\"}");
 	assert_value(
-		text, metrics->refusals[0], "weir_collector_refusals_total{sink=\"192.0.2.1:2055\"}"
+		text,
+		metrics->sinks.refusals[0],
+		"weir_collector_refusals_total{sink=\"192.0.2.1:2055\"}"
 	);
 	assert_null(strstr(text, "weir_collector_bytes_total{sink=\"archive"));
 	assert_value(
@@ -311,11 +313,11 @@ static void names_from_outside_break_no_line(void **state) {
 	struct metrics *metrics = filled();
 
 	(void)state;
-	metrics->sinks[1].name = "archive a\"b\\c\nd\xff\xc3\xa9";
+	metrics->sinks.sinks[1].name = "archive a\"b\\c\nd\xff\xc3\xa9";
 	char *text = printed(metrics, false);
 	assert_value(
 		text,
-		metrics->sinks[1].records,
+		metrics->sinks.sinks[1].records,
 		"weir_sink_records_total{sink=\"archive a\\\"b\\\\c\\nd\xef\xbf\xbd\xc3\xa9\"}"
 	);
 	free(text);

@@ -189,7 +189,6 @@ static void slips_of_the_fingers_are_understood(void **state) {
 	}
 	assert_string_equal(setting_nearest_section("chache")->name, "cache");
 	assert_null(setting_nearest_section("metrics"));
-	assert_string_equal(setting_nearest_option("cache-entires")->key, "cache.entries");
 }
 
 static char *printed(void (*print)(FILE *)) {

@@ -50,6 +50,7 @@ struct bench {
 	atomic_uint n_filling;
 	atomic_bool stop;
 	struct own_export own;
+	_Atomic(const struct own_export *) excluded; // that
 	struct destination *destination;
 	struct exporter *exporter;
 	pthread_t consumer;
@@ -110,6 +111,7 @@ static bool open_exporter(struct bench *bench) {
 		return false;
 	}
 	bench->own = (struct own_export){0};
+	atomic_init(&bench->excluded, &bench->own);
 	if (collector_addresses(destination_collector(bench->destination), &source, &destination)
 		    < 0
 	    || own_export_add(&bench->own, &source, &destination) < 0)
@@ -160,7 +162,7 @@ static bool start_lanes(struct bench *bench) {
 			.workers = &lane->worker,
 			.n_workers = 1,
 			.secret = flow_secret_fixed,
-			.own = &bench->own,
+			.own = &bench->excluded,
 			.stop = &bench->stop,
 			.core = (int)lane->core,
 		};

@@ -307,7 +307,7 @@ def test_one_repair_or_compact_works_at_a_time():
 def test_mistakes_say_what_would_do():
     for arguments, wanted in (
         ((), b"ls, verify, repair or compact"),
-        (("list",), b"ls, verify, repair or compact"),
+        (("list",), b"did you mean ls?"),
         (("compact", "--level=20", "x"), b"1 to 19"),
         (("repair", "/dev/null"), b"--archive DIR"),
     ):

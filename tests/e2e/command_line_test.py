@@ -5,12 +5,15 @@ held against the options that the sources have."""
 import json
 import os
 import re
+import shutil
 import subprocess
 
 from collect import tap
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 COMPLETION = os.environ["WEIR_COMPLETION"]
+MANUALS = os.environ["WEIR_MANUALS"]
+YAML_PAGE = os.environ["WEIR_YAML_PAGE"]
 SOURCES = {
     "run": ("settings_table.c", "run_options.c"),
     "top": ("top_options.c",),
@@ -20,6 +23,7 @@ SOURCES = {
     "query": ("query_options.c",),
     "export": ("export_options.c", "send_options.h"),
     "archive": ("upkeep_options.c",),
+    "reload": ("reload_command.c",),
     "decode": ("decode_options.c",),
     "doctor": ("doctor.c",),
     "version": ("version.c",),
@@ -100,13 +104,122 @@ def test_the_long_help_has_every_option_and_the_short_one_counts_the_others():
 
 
 def test_a_help_of_something_else_is_a_mistake():
-    for command in ("run", "replay", "query", "export", "decode", "top"):
-        assert "--help=al" in run(command, "--help=al", status=2).stderr
+    for command in commands():
+        done = run(command, "--help=al", status=2)
+        assert done.stdout == "" and done.stderr == (
+            f"weir {command}: --help=al: not known; use --help or --help=all\n"), done
+        assert run("help", command).stdout == run(command, "--help").stdout
+
+
+def test_what_is_not_known_is_answered_with_what_is_near():
+    cases = {
+        ("rnu",): "weir: no command 'rnu'; did you mean 'run'? ",
+        ("chek-config",): "weir: no command 'chek-config'; did you mean 'check-config'? ",
+        ("frobnicate",): "weir: no command 'frobnicate'; 'weir --help' lists them",
+        ("help", "verson"): "weir: no command 'verson'; did you mean 'version'? ",
+        ("--port", "eth1"): "weir: option '--port' before any command; 'weir COMMAND [OPTIONS]'",
+        ("archive", "lst"): "weir archive: lst: no such action; did you mean ls?",
+        ("archive", "frob"): "weir archive: frob: no such action; use ls, verify, repair or compact",
+        ("run", "--colector", "x"): "weir run: unknown option '--colector'; did you mean --collector? See",
+        ("run", "--tls=x"): "weir run: option '--tls' may be --tls-ca, --tls-cert, --tls-key, --tls-name;",
+        ("run", "--no-sandbox=x"): "weir run: option '--no-sandbox' takes no value; see 'weir run --help'",
+        ("run", "-P"): "weir run: option '--port' needs a value; see 'weir run --help'",
+        ("decode", "--strict", "-Zq"): "weir decode: unknown option '-Z'; see 'weir decode --help'",
+        ("doctor", "--hugepage=x"): "weir doctor: option '--hugepages' takes no value; see",
+        ("version", "json"): "weir version: 'json': takes no arguments",
+    }
+    # Its name of before, and the keys of the config file.
+    for command in ("run", "replay", "export", "show-config"):
+        for old in ("--export-rate=5", "--export-rates"):
+            cases[(command, old)] = f"weir {command}: unknown option '{old}'; did you mean --rate? See"
+    for arguments, said in cases.items():
+        done = run(*arguments, status=2)
+        assert done.stdout == "" and done.stderr.startswith(said), (arguments, done.stderr)
+        assert done.stderr.count("\n") == 1, done.stderr
+    for command in commands():
+        option = max(options(command) - {"--help-archive"}, key=lambda name: (len(name), name))
+        if len(option) > len("--help"):
+            done = run(command, option[:-1] + "xy", status=2)
+            assert f"did you mean {option}? See" in done.stderr, (command, done.stderr)
+
+
+def pages():
+    """Name of a page and its section: its text in plain signs."""
+    found = {}
+    for name in os.listdir(MANUALS):
+        if re.fullmatch(r"weir(-[a-z-]+)?\.[18]", name):
+            with open(os.path.join(MANUALS, name), encoding="utf-8") as file:
+                found[name] = file.read().replace("\\-", "-")
+    with open(YAML_PAGE, encoding="utf-8") as file:
+        found["weir.yaml.5"] = file.read().replace("\\-", "-")
+    return found
+
+
+def options_of_page(text):
+    found, tagged = set(), False
+    for line in text.splitlines():
+        if line.startswith(".It Fl"):
+            found |= {"--" + name for name in re.findall(r"Fl -([a-z0-9-]+)", line)}
+        elif tagged:
+            found |= set(re.findall(r"--[a-z0-9-]+", line))
+        tagged = line in (".TP", ".TQ")
+    return found
+
+
+def test_every_command_has_a_manual_page_with_its_options_and_exit_status():
+    all_pages = pages()
+    for command in commands():
+        text = next(all_pages[name] for name in (f"weir-{command}.1", f"weir-{command}.8")
+                    if name in all_pages)
+        # Of a flag the page may have both ways.
+        both = {"--no-scale-counters"} if command == "run" else set()
+        found = options_of_page(text) - both - {"--help"}
+        wanted = options(command) - {"--help"}
+        assert found == wanted, (command, found ^ wanted)
+        assert re.search(r"^\.S[Hh] EXIT STATUS$", text, re.M), command
+        assert re.search(r"^\.S[Hh] EXAMPLES$", text, re.M), command
+        assert "Exit status: 0" in " ".join(run(command, "--help").stdout.split()), command
+        assert f"weir-{command} (" in all_pages["weir.1"], command
+
+
+def test_manual_pages_refer_to_pages_that_there_are():
+    all_pages = pages()
+    for name, text in all_pages.items():
+        for page, section in (re.findall(r"^\.Xr (weir[a-z.-]*) (\d)", text, re.M)
+                              + re.findall(r"\b(weir[a-z.-]*) ?\((\d)\)", text)):
+            assert f"{page}.{section}" in all_pages, (name, page, section)
+
+
+def test_manual_pages_are_without_mistakes_of_their_language():
+    if not shutil.which("mandoc"):
+        raise tap.Skip("mandoc is not installed")
+    for name in pages():
+        path = YAML_PAGE if name == "weir.yaml.5" else os.path.join(MANUALS, name)
+        done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", path], capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_manual_page_and_the_example_of_the_config_file_have_every_key():
+    keys = {setting["key"]: setting for setting in
+            map(json.loads, run("show-config", "--json", "--port=eth1").stdout.splitlines())}
+    page = dict(re.findall(r'^\.TP\n\.BR ([a-z_.]+) " \((--[a-z-]+)\)"$', pages()["weir.yaml.5"], re.M))
+    assert set(page) == set(keys), set(page) ^ set(keys)
+    for key, option in page.items():
+        assert option in (keys[key]["option"], keys[key]["option"].replace("--", "--no-")), key
+    section, found = "", set()
+    for line in run("show-config", "--example").stdout.splitlines():
+        match = re.match(r"([a-z]+):$|  #?([a-z_]+):", line)
+        if match and match.group(1):
+            section = match.group(1)
+        elif match:
+            found.add(f"{section}.{match.group(2)}")
+    assert found == set(keys), found ^ set(keys)
 
 
 def test_bash_completes_every_command_and_option():
     assert complete("") == {*commands(), "--help", "--version"}
-    assert complete("re") == {"replay"}
+    assert complete("re") == {"reload", "replay"}
     for command in commands():
         offered = complete(command, "-")
         assert offered == options(command) | {"--help"}, (command, offered ^ options(command))

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """weir as a service: what it tells a manager by the protocol of sd_notify(3), and its units."""
 
+import contextlib
 import ctypes
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -16,6 +18,8 @@ UNITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packagin
 MOST_EXPOSURE = 2.5
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
 WATCHDOG_S = 2
+METRICS = """import sys, urllib.request
+print(urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/metrics", timeout=10).read().decode())"""
 
 
 class Manager:
@@ -107,6 +111,28 @@ def test_without_a_manager_weir_runs_as_ever():
             weir.stop()
 
 
+def test_two_run_side_by_side_each_with_its_socket_and_http_port():
+    with Line(2) as line, tempfile.TemporaryDirectory(prefix="weir-two-") as folder, \
+            contextlib.ExitStack() as stack:
+        both = []
+        for i in range(2):
+            path = os.path.join(folder, f"{i}.yaml")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"capture: {{ports: [vb{i}]}}\n"
+                           f"serve: {{socket: {folder}/{i}.sock, http: {9481 + i}}}\n")
+            both.append(stack.enter_context(
+                Weir(line, "b", f"--instance=test{i}", "--config", path)))
+        for i, weir in enumerate(both):
+            shown = line.exec("b", tap.WEIR, "top", "--once", "--json", "--interval=200ms",
+                              "--socket", f"{folder}/{i}.sock").stdout
+            assert shown.startswith(b"{"), shown
+            metrics = line.exec("b", sys.executable, "-c", METRICS, str(9481 + i)).stdout.decode()
+            assert f'port="vb{i}"' in metrics and f'port="vb{1 - i}"' not in metrics, metrics
+            assert "error" not in weir.text("err"), weir.text("err")
+        for weir in both:
+            weir.stop()
+
+
 def settings(name):
     with open(os.path.join(UNITS, name), encoding="utf-8") as file:
         return [line.strip() for line in file if line.strip() and not line.startswith("#")]
@@ -116,7 +142,7 @@ def test_an_instance_is_as_the_service_but_for_its_names():
     service, instance = settings("weir.service"), settings("weir@.service")
     assert len(service) == len(instance)
     assert [a.split("=")[0] for a, b in zip(service, instance) if a != b] == [
-        "Description", "EnvironmentFile", "ExecStart"]
+        "Description", "ExecStartPre", "ExecStart", "ExecReload"]
 
 
 def test_systemd_finds_little_exposure():
