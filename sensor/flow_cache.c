@@ -1,6 +1,5 @@
 #include "flow_cache.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -130,10 +129,11 @@ struct flow_cache *flow_cache_init(void *memory, const struct flow_cache_config 
 	return cache;
 }
 
-void flow_cache_set_timeouts(
+int flow_cache_set_timeouts(
 	struct flow_cache *cache, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
 ) {
-	assert(timeout_in_range(active_timeout_ns) && timeout_in_range(idle_timeout_ns));
+	if (!timeout_in_range(active_timeout_ns) || !timeout_in_range(idle_timeout_ns))
+		return -EINVAL;
 	flow_cache_drain(cache);
 	cache->active_ticks = timeout_ticks(active_timeout_ns);
 	cache->idle_ticks = timeout_ticks(idle_timeout_ns);
@@ -142,6 +142,7 @@ void flow_cache_set_timeouts(
 	// Due times were put down for the old ones. The hand is somewhere: after its second end it
 	// has been everywhere.
 	cache->n_rechecks = 2;
+	return 0;
 }
 
 void flow_cache_meter(

@@ -84,8 +84,9 @@ size_t flow_cache_memory(uint32_t n_flows);
 flow_cache_init(void *memory, const struct flow_cache_config *config);
 
 // Other timeouts, within the limits of the config, for running flows too: those that have ended by
-// them leave within two rounds of flow_cache_age(). Drains.
-void flow_cache_set_timeouts(
+// them leave within two rounds of flow_cache_age(). Drains. Returns 0, or -EINVAL beyond the
+// limits.
+[[nodiscard]] int flow_cache_set_timeouts(
 	struct flow_cache *cache, time_ns_t active_timeout_ns, time_ns_t idle_timeout_ns
 );
 

@@ -270,7 +270,7 @@ static void take_timeouts(struct worker *worker) {
 
 	if (active_ns == worker->active_ns && idle_ns == worker->idle_ns)
 		return;
-	flow_cache_set_timeouts(worker->cache, active_ns, idle_ns);
+	(void)!flow_cache_set_timeouts(worker->cache, active_ns, idle_ns);
 	worker->active_ns = active_ns;
 	worker->idle_ns = idle_ns;
 }

@@ -1,5 +1,7 @@
 // Timeouts that become others while flows run, in a cache and in a worker.
 
+#include <errno.h>
+
 #include "flow_cache_fixture.h"
 #include "worker.h"
 
@@ -17,10 +19,11 @@ static void flows_that_have_ended_by_a_shorter_timeout_leave_within_two_rounds(v
 
 	for (uint32_t id = 0; id < 640; id++)
 		add(f, packet_of(id, T0 + (id % 2) * 50 * NS_PER_S));
+	assert_int_equal(flow_cache_set_timeouts(f->cache, -1, NS_PER_S), -EINVAL);
 	// The hand is in the midst of them.
 	flow_cache_advance(f->cache, T0 + 60 * NS_PER_S);
 	assert_int_equal(flow_cache_age(f->cache, 3), 0);
-	flow_cache_set_timeouts(f->cache, 600 * NS_PER_S, 30 * NS_PER_S);
+	assert_int_equal(flow_cache_set_timeouts(f->cache, 600 * NS_PER_S, 30 * NS_PER_S), 0);
 	unsigned n = age_all(f, T0 + 60 * NS_PER_S);
 	n += age_all(f, T0 + 60 * NS_PER_S);
 	assert_int_equal(n, 320);
@@ -39,7 +42,7 @@ static void flows_stay_for_a_longer_timeout(void **state) {
 	(void)state;
 
 	add(f, packet_of(1, T0));
-	flow_cache_set_timeouts(f->cache, 600 * NS_PER_S, 100 * NS_PER_S);
+	assert_int_equal(flow_cache_set_timeouts(f->cache, 600 * NS_PER_S, 100 * NS_PER_S), 0);
 	for (int s = 1; s < 100; s++)
 		assert_int_equal(age_all(f, T0 + s * NS_PER_S), 0);
 	assert_int_equal(age_all(f, T0 + 100 * NS_PER_S), 1);
@@ -52,7 +55,7 @@ static void running_flows_are_cut_at_a_shorter_active_timeout(void **state) {
 
 	for (int s = 0; s <= 100; s++)
 		add(f, packet_of(1, T0 + s * NS_PER_S));
-	flow_cache_set_timeouts(f->cache, 60 * NS_PER_S, 15 * NS_PER_S);
+	assert_int_equal(flow_cache_set_timeouts(f->cache, 60 * NS_PER_S, 15 * NS_PER_S), 0);
 	assert_int_equal(age_all(f, T0 + 100 * NS_PER_S), 1);
 	assert_int_equal(f->records[0].end, FLOW_END_ACTIVE);
 	assert_int_equal(f->records[0].packets, 101);
@@ -79,10 +82,13 @@ static void packets_and_octets_are_kept_over_changes(void **state) {
 		if (i % 100 == 0)
 			age_all(f, now_ns);
 		if (i % 700 == 0)
-			flow_cache_set_timeouts(
-				f->cache,
-				(1 + i / 700 % 5 * 7) * NS_PER_S,
-				i / 700 % 4 * NS_PER_S // 0 = never, among them
+			assert_int_equal(
+				flow_cache_set_timeouts(
+					f->cache,
+					(1 + i / 700 % 5 * 7) * NS_PER_S,
+					i / 700 % 4 * NS_PER_S // 0 = never, among them
+				),
+				0
 			);
 	}
 	flow_cache_flush(f->cache);

@@ -341,4 +341,6 @@ def test_a_stop_in_the_midst_of_a_reload_is_in_time():
 
 
 if __name__ == "__main__":
+    # What nohup has ignored would be so in weir, too.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     tap.run_module(globals())
