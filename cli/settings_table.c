@@ -514,9 +514,9 @@ const struct setting settings[] = {
 		.none = true,
 		.allowed = "PORT, HOST:PORT or \"[IPV6]:PORT\"",
 		.standard = "127.0.0.1:9480",
-		.help = "/metrics, /healthz, /readyz, or none",
-		.text = "Where metrics are: http://127.0.0.1:9480/metrics, and /healthz and "
-			"/readyz. A port alone is of 127.0.0.1.",
+		.help = "status page, /metrics, /healthz, /readyz, or none",
+		.text = "Where the status page is: http://127.0.0.1:9480/, and /metrics, /healthz "
+			"and /readyz. A port alone is of 127.0.0.1.",
 	},
 	{
 		.key = "log.level",

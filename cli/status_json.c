@@ -171,11 +171,14 @@ static void put_sinks(FILE *out, const struct status_facts *facts) {
 		fprintf(out, "%s{\"name\":", i > 0 ? "," : "");
 		json_string(out, sink->name);
 		fprintf(out,
-			",\"collector\":%s,\"records\":%" PRIu64 ",\"sent\":%" PRIu64
-			",\"last_sent\":%" PRIu64 ",\"datagrams\":%" PRIu64 ",\"bytes\":%" PRIu64
-			",\"refusals\":%" PRIu64 ",\"last_refusals\":%" PRIu64 ",\"lost\":[",
+			",\"collector\":%s,\"former\":%s,\"records\":%" PRIu64
+			",\"absent\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"last_sent\":%" PRIu64
+			",\"datagrams\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"refusals\":%" PRIu64
+			",\"last_refusals\":%" PRIu64 ",\"lost\":[",
 			collector ? "true" : "false",
+			sink->former ? "true" : "false",
 			sink->records,
+			sink->absent,
 			sink->sent,
 			last->sent,
 			sink->datagrams,

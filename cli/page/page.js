@@ -456,6 +456,7 @@ function showPorts(now) {
 }
 function sinkState(sink) {
 	const lost = sink.lost.reduce((sum, loss) => sum + loss.last, 0);
+	if (sink.former) return {text: "removed", state: "idle"};
 	if (sink.last_refusals > 0) return {text: "nobody listens", state: "bad"};
 	if (lost > 0) return {text: "loses records", state: "bad"};
 	if (sink.last_sent > 0) return {text: sink.collector ? "sends" : "writes", state: "good"};
