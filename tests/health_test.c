@@ -299,7 +299,8 @@ static void the_largest_is_of_bounded_size(void **state) {
 	(void)state;
 	metrics.n_ports = SENSOR_MAX_PORTS;
 	metrics.n_workers = SENSOR_MAX_WORKERS;
-	metrics.ledger.n_sinks = metrics.sinks.n_collectors = SINKS_MAX_COUNTS;
+	metrics.ledger.n_sinks = SINKS_MAX_COUNTS;
+	metrics.sinks.n_collectors = SINKS_MAX_COLLECTORS;
 	for (unsigned i = 0; i < SENSOR_MAX_PORTS; i++)
 		metrics.ports[i].name = "eth0123456789ab";
 	for (unsigned i = 0; i < SINKS_MAX_COUNTS; i++) {
