@@ -126,6 +126,20 @@ int archive_options_take(struct archive_options *options, int id, const char *ar
 	}
 }
 
+struct archive_config archive_options_config(const struct archive_options *options) {
+	return (struct archive_config){
+		.dir = options->dir,
+		.sensor = options->sensor,
+		.rotate_ns = options->rotate_ns,
+		.rotate_bytes = options->rotate_bytes,
+		.flush_ns = options->flush_ns,
+		.sync = options->sync,
+		.level = options->level,
+		.retain_ns = options->retain_ns,
+		.retain_bytes = options->retain_bytes,
+	};
+}
+
 int archive_options_check(const struct archive_options *options) {
 	if (options->dir == NULL && (options->retain_ns > 0 || options->retain_bytes > 0))
 		return options_mistake("--retain says what an archive keeps; add --archive DIR");

@@ -58,5 +58,8 @@ void archive_options_init(struct archive_options *options);
 // for an id that is none of these.
 int archive_options_take(struct archive_options *options, int id, const char *arg);
 
+// As archive_open() and archive_set() take them; the rest of the config is the caller's.
+struct archive_config archive_options_config(const struct archive_options *options);
+
 // Checks that they go together. Returns 0 or -EINVAL after a mistake that was reported.
 int archive_options_check(const struct archive_options *options);

@@ -82,15 +82,7 @@ static int change_sinks(struct session *session, struct sinks_change *change) {
 }
 
 static void set_archive(struct session *session, const struct archive_options *options) {
-	const struct archive_config config = {
-		.rotate_ns = options->rotate_ns,
-		.rotate_bytes = options->rotate_bytes,
-		.flush_ns = options->flush_ns,
-		.sync = options->sync,
-		.level = options->level,
-		.retain_ns = options->retain_ns,
-		.retain_bytes = options->retain_bytes,
-	};
+	const struct archive_config config = archive_options_config(options);
 
 	if (session->sinks.archive != NULL && archive_set(session->sinks.archive, &config) < 0)
 		log_event(LOG_LEVEL_ERROR, "archive", "cannot be set so, which is a bug");

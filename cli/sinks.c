@@ -19,29 +19,17 @@ complain(const struct sinks *sinks, const char *format, ...) {
 static bool open_archive(struct sinks *sinks) {
 	const struct sinks_config *config = &sinks->config;
 	const struct archive_options *options = config->archive;
+	struct archive_config archive = archive_options_config(options);
 	char error[ARCHIVE_ERROR_BYTES];
 
 	snprintf(sinks->archive_name, sizeof(sinks->archive_name), "archive %s", options->dir);
-	sinks->archive = archive_open(
-		&(struct archive_config){
-			.dir = options->dir,
-			.sensor = options->sensor,
-			.sampling_rate = config->encoder.sampling_interval,
-			.rotate_ns = options->rotate_ns,
-			.rotate_bytes = options->rotate_bytes,
-			.flush_ns = options->flush_ns,
-			.sync = options->sync,
-			.level = options->level,
-			.retain_ns = options->retain_ns,
-			.retain_bytes = options->retain_bytes,
-			.wait = config->wait,
-			.owner = config->owner,
-			.group = config->group,
-			.on_message = config->on_message,
-			.arg = config->arg,
-		},
-		error
-	);
+	archive.sampling_rate = config->encoder.sampling_interval;
+	archive.wait = config->wait;
+	archive.owner = config->owner;
+	archive.group = config->group;
+	archive.on_message = config->on_message;
+	archive.arg = config->arg;
+	sinks->archive = archive_open(&archive, error);
 	if (sinks->archive == NULL)
 		complain(sinks, "%s", error);
 	return sinks->archive != NULL;

@@ -22,7 +22,11 @@ void sinks_past_free(struct sinks_past *past) {
 uint64_t
 sinks_past_unshared(const struct sinks_past *past, unsigned n_destinations, uint64_t n_records) {
 	bool shares = past->balance && n_destinations > 0;
-	return past->unshared + (shares ? 0 : n_records - past->changed_at);
+
+	// Live, the count may have been read before the change.
+	if (shares || n_records < past->changed_at)
+		return past->unshared;
+	return past->unshared + n_records - past->changed_at;
 }
 
 void sinks_past_add(struct destination_stats *sum, const struct destination_stats *from) {
