@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,7 +46,6 @@ struct reload {
 	uint64_t n_asked, n_begun; // requests, and those that the last one begun answers
 	uint64_t n_answered;
 	char answer[REPORT_BYTES + 32];
-	struct reload_counts counts;
 };
 
 const char *reload_result_name(enum reload_result result) {
@@ -183,6 +181,29 @@ static void *work(void *arg) {
 
 // The owner's part.
 
+static void answer(struct reload *reload) {
+	pthread_mutex_lock(&reload->lock);
+	reload->stage = STAGE_IDLE;
+	reload->n_answered = reload->n_begun;
+	snprintf(
+		reload->answer,
+		sizeof(reload->answer),
+		"%s\n%s",
+		reload_result_name(reload->result),
+		reload->report
+	);
+	pthread_cond_broadcast(&reload->turned);
+	pthread_mutex_unlock(&reload->lock);
+}
+
+// Tells how it went, and whoever waits for it.
+static void conclude(struct reload *reload) {
+	if (reload->result == RELOAD_REFUSED)
+		log_event(LOG_LEVEL_ERROR, "reload", "refused; everything is as it was");
+	reload->config.over(reload->result, reload->config.arg);
+	answer(reload);
+}
+
 static void start(struct reload *reload) {
 	pthread_mutex_lock(&reload->lock);
 	reload->stage = STAGE_PREPARING;
@@ -196,8 +217,8 @@ static void start(struct reload *reload) {
 	int rc = pthread_create(&reload->thread, NULL, work, reload);
 	if (rc == 0)
 		return;
-	log_event(LOG_LEVEL_ERROR, "reload", "no thread: %s", strerror(rc));
-	turn_to(reload, STAGE_IDLE);
+	(void)reload_complain(reload, "reload: no thread for it");
+	conclude(reload);
 }
 
 void reload_begin(struct reload *reload) {
@@ -271,35 +292,10 @@ static void apply(struct reload *reload) {
 	turn_to(reload, STAGE_FINISHING);
 }
 
-static void answer(struct reload *reload) {
-	pthread_mutex_lock(&reload->lock);
-	reload->stage = STAGE_IDLE;
-	reload->n_answered = reload->n_begun;
-	snprintf(
-		reload->answer,
-		sizeof(reload->answer),
-		"%s\n%s",
-		reload_result_name(reload->result),
-		reload->report
-	);
-	reload->counts.last = reload->result;
-	if (reload->result == RELOAD_REFUSED) {
-		reload->counts.refused++;
-	} else {
-		reload->counts.applied++;
-		reload->counts.applied_ns = time_of(CLOCK_REALTIME);
-	}
-	pthread_cond_broadcast(&reload->turned);
-	pthread_mutex_unlock(&reload->lock);
-}
-
 static void finish(struct reload *reload) {
 	pthread_join(reload->thread, NULL);
 	run_options_done(&reload->options);
-	if (reload->result == RELOAD_REFUSED)
-		log_event(LOG_LEVEL_ERROR, "reload", "refused; everything is as it was");
-	reload->config.over(reload->result, reload->config.arg);
-	answer(reload);
+	conclude(reload);
 }
 
 bool reload_update(struct reload *reload) {
@@ -331,7 +327,8 @@ void reload_ask(struct reload *reload, FILE *out) {
 	pthread_mutex_lock(&reload->lock);
 	uint64_t number = ++reload->n_asked;
 	// The owner waits for signals.
-	pthread_kill(reload->owner, SIGHUP);
+	if (!reload->ended)
+		pthread_kill(reload->owner, SIGHUP);
 	while (rc == 0 && !reload->ended && reload->n_answered < number)
 		rc = pthread_cond_timedwait(&reload->turned, &reload->lock, &until);
 	if (reload->n_answered >= number)
@@ -341,12 +338,6 @@ void reload_ask(struct reload *reload, FILE *out) {
 			"%s\n%s\n",
 			reload_result_name(RELOAD_REFUSED),
 			reload->ended ? "the sensor stops" : "it takes too long; see the log");
-	pthread_mutex_unlock(&reload->lock);
-}
-
-void reload_counts(struct reload *reload, struct reload_counts *counts) {
-	pthread_mutex_lock(&reload->lock);
-	*counts = reload->counts;
 	pthread_mutex_unlock(&reload->lock);
 }
 

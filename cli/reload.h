@@ -6,8 +6,8 @@
 // is ready. A mistake in the file, or a collector that cannot be opened, leaves everything as it
 // is.
 //
-// Threads: the owner's, but for reload_ask() and reload_counts(), which any may call.
-// Time: CLOCK_REALTIME, to tell when; CLOCK_MONOTONIC for waits.
+// Threads: the owner's, but for reload_ask(), which any may call, and reload_complain(), which is
+// for whoever goes on with it. Time: CLOCK_MONOTONIC, for waits.
 
 #pragma once
 
@@ -43,12 +43,6 @@ struct reload_config {
 	void *arg;
 };
 
-struct reload_counts {
-	uint64_t applied, refused; // the partly applied among the applied
-	enum reload_result last;
-	time_ns_t applied_ns; // when it last was, since 1970; 0 = never
-};
-
 // NULL with errno. What is in the options must outlive it.
 [[nodiscard]] struct reload *reload_new(const struct reload_config *config);
 
@@ -67,8 +61,6 @@ bool reload_complain(struct reload *reload, const char *message);
 void reload_ask(struct reload *reload, FILE *out);
 
 const char *reload_result_name(enum reload_result result);
-
-void reload_counts(struct reload *reload, struct reload_counts *counts);
 
 // No more begin, and nobody waits any more; then waits for the one that is under way, which is
 // refused if it was not applied yet. NULL is fine, here and below. Returns false where its thread

@@ -186,25 +186,27 @@ static bool start(struct session *session) {
 	return true;
 }
 
+// What others may be told of.
+static struct metrics_sources sources_of(struct session *session) {
+	return (struct metrics_sources){
+		.sensor = session->sensor,
+		.sinks = &session->sinks,
+		.lateness = &session->lateness,
+		.sampling_interval = session->options.sampling.interval,
+		.reload = session->reload,
+	};
+}
+
 // Other commands may ask for the running flows. In the usual place, which another weir may have or
 // which this user may not make, they cannot, and that is all.
 static bool open_live(struct session *session) {
 	const struct run_options *options = &session->options;
+	const struct metrics_sources sources = sources_of(session);
 	char error[LIVE_SOCKET_ERROR_BYTES];
 
 	if (options->socket == NULL)
 		return true;
-	session->live = live_server_open(
-		options->socket,
-		&(struct metrics_sources){
-			.sensor = session->sensor,
-			.sinks = &session->sinks,
-			.lateness = &session->lateness,
-			.sampling_interval = options->sampling.interval,
-			.reload = session->reload,
-		},
-		error
-	);
+	session->live = live_server_open(options->socket, &sources, error);
 	if (session->live != NULL && live_server_start(session->live) == 0)
 		return true;
 	if (session->live != NULL)
@@ -219,21 +221,12 @@ static bool open_live(struct session *session) {
 // Others may watch. In the usual place, which another weir may have, they cannot, and that is all.
 static bool open_http(struct session *session) {
 	const struct run_options *options = &session->options;
+	const struct metrics_sources sources = sources_of(session);
 	char error[HTTP_ERROR_BYTES];
 
 	if (options->http == NULL)
 		return true;
-	session->http = run_http_open(
-		options->http,
-		&(struct metrics_sources){
-			.sensor = session->sensor,
-			.sinks = &session->sinks,
-			.lateness = &session->lateness,
-			.sampling_interval = options->sampling.interval,
-			.reload = session->reload,
-		},
-		error
-	);
+	session->http = run_http_open(options->http, &sources, error);
 	if (session->http != NULL)
 		return true;
 	if (options->http_default)
@@ -376,9 +369,10 @@ static bool finish(struct session *session) {
 	struct ledger ledger;
 
 	run_http_set_state(session->http, RUN_STOPS);
-	watchdog_stopping(&session->watchdog);
-	// Nobody of another thread changes the sinks any more.
+	// Nobody of another thread changes the sinks any more. First, since it says it is ready
+	// again.
 	bool ended = reload_end(session->reload);
+	watchdog_stopping(&session->watchdog);
 	hurry(session);
 	live_server_close(session->live);
 	sensor_stop(session->sensor);
@@ -451,7 +445,9 @@ int command_run(int argc, char **argv) {
 			if (!wait_for_end(&session, &signals))
 				run_complain("no port is left", &session);
 		}
-		// A second signal ends weir at once.
+		// A second signal ends weir at once; one that asks for a reload comes too late.
+		if (session.reload != NULL)
+			sigdelset(&signals, SIGHUP);
 		pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 		ended = finish(&session);
 	}

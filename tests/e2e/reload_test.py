@@ -340,6 +340,18 @@ def test_a_stop_in_the_midst_of_a_reload_is_in_time():
         it.weir.stop(status=0)
 
 
+def test_a_reload_that_is_asked_for_during_the_stop_ends_nothing():
+    with Setup(export__collectors=None) as it:
+        it.send(0, 2000)
+        process = it.weir.process
+        process.send_signal(signal.SIGTERM)
+        while process.poll() is None:
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.002)
+        ledger = it.weir.wait(time.monotonic())
+        assert ledger["metered"]["packets"] >= 2000, ledger
+
+
 if __name__ == "__main__":
     # What nohup has ignored would be so in weir, too.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
