@@ -11,9 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/if_packet.h>
 #include <net/ethernet.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +19,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "packet_socket.h"
 #include "wire.h"
 
 enum {
@@ -84,21 +83,6 @@ static void set_flow(uint8_t *frame, uint64_t flow) {
 	wire_put16(ip + IP_OCTETS, (uint16_t)(1024 + flow % FLOWS_OF_ADDRESS));
 }
 
-static int open_socket(const char *interface) {
-	const struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_ifindex = (int)if_nametoindex(interface),
-	};
-	// Protocol 0: it receives nothing.
-	int fd = socket(AF_PACKET, SOCK_RAW, 0);
-
-	if (fd < 0 || address.sll_ifindex == 0
-	    || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0
-	    || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &(int){1}, sizeof(int)) < 0)
-		return -1;
-	return fd;
-}
-
 static void wait_until(time_ns_t due_ns) {
 	const struct timespec due = {due_ns / NS_PER_S, due_ns % NS_PER_S};
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
@@ -160,7 +144,7 @@ int main(int argc, char **argv) {
 		fprintf(stderr, "usage: flood INTERFACE PACKETS FLOWS [RATE [OCTETS]]\n");
 		return 2;
 	}
-	flood.socket = open_socket(argv[1]);
+	flood.socket = packet_socket_open(argv[1]);
 	if (flood.socket < 0)
 		return fail(argv[1]);
 	for (unsigned i = 0; i < BATCH; i++) {

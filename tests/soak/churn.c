@@ -11,9 +11,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/if_packet.h>
 #include <net/ethernet.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +21,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "packet_socket.h"
 #include "random.h"
 #include "wire.h"
 
@@ -144,21 +143,6 @@ static unsigned make_frame(struct churn *churn, uint8_t *frame, bool *strange) {
 	return octets;
 }
 
-static int open_socket(const char *interface) {
-	const struct sockaddr_ll address = {
-		.sll_family = AF_PACKET,
-		.sll_ifindex = (int)if_nametoindex(interface),
-	};
-	// Protocol 0: it receives nothing.
-	int fd = socket(AF_PACKET, SOCK_RAW, 0);
-
-	if (fd < 0 || address.sll_ifindex == 0
-	    || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0
-	    || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &(int){1}, sizeof(int)) < 0)
-		return -1;
-	return fd;
-}
-
 static void wait_until(time_ns_t due_ns) {
 	const struct timespec due = {due_ns / NS_PER_S, due_ns % NS_PER_S};
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR && !ended)
@@ -231,7 +215,7 @@ int main(int argc, char **argv) {
 		return 2;
 	}
 	churn.random.state = mix(churn.seed) | 1;
-	churn.socket = open_socket(argv[1]);
+	churn.socket = packet_socket_open(argv[1]);
 	if (churn.socket < 0) {
 		fprintf(stderr, "churn: %s: %s\n", argv[1], strerror(errno));
 		return 1;
