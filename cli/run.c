@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define RELOAD_LOOK_NS (10 * NS_PER_MS)
 // For what the cache holds at the end; the stop is to be over within 5 s.
 #define FLUSH_NS (4 * NS_PER_S)
+#define LARGE_BLOCK_BYTES (256 << 10)
 // Beside the flow caches: rings, buffers and libraries.
 #define OTHER_MEMORY_BYTES (UINT64_C(128) << 20)
 
@@ -421,6 +423,10 @@ int command_run(int argc, char **argv) {
 		.format = session.options.log_format,
 		.program = "weir run",
 	});
+	// Queues of collectors, and the archive's buffers, are given back to the kernel when they
+	// are freed. By itself the C library would keep such blocks for each of its arenas once the
+	// first was freed, and a sensor would grow with its reloads.
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
 	// For all threads, none of which is to be interrupted; this one asks for them.
 	choose_signals(&signals, session.options.values.file != NULL);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);

@@ -262,13 +262,16 @@ static bool all_past(const struct sensor *sensor, const uint32_t *beats) {
 	return past;
 }
 
+// The newest stays. What was replaced before another that nobody reads any more is read by nobody.
 static void drop_exclusions(struct sensor *sensor) {
-	struct exclusion *newest = sensor->exclusions;
+	struct exclusion *kept = sensor->exclusions;
 
-	if (newest == NULL || newest->older == NULL || !all_past(sensor, newest->older->beats))
+	while (kept != NULL && kept->older != NULL && !all_past(sensor, kept->older->beats))
+		kept = kept->older;
+	if (kept == NULL)
 		return;
-	free_exclusions(newest->older);
-	newest->older = NULL;
+	free_exclusions(kept->older);
+	kept->older = NULL;
 }
 
 void sensor_set_timeouts(
