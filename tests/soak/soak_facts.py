@@ -7,7 +7,7 @@ import statistics
 import time
 
 from collect import tap, until
-from soak_checks import calm, growth
+from soak_checks import calm, growth, settled
 from soak_site import COLLECTOR, MORE_PORT, PORTS, ROTATE_S
 from soak_watch import total
 
@@ -113,7 +113,7 @@ def table(facts):
     for name, unit in (("anonymous", "KiB"), ("pss", "KiB"), ("fds", ""),
                        ("archive_fds", ""), ("threads", "")):
         values = [look[name] for look in looks] or [0]
-        grew = f"{growth(facts, name):+.1f}" if len(looks) > 1 else "-"
+        grew = f"{growth(facts, name):+.1f}" if len(settled(facts)) > 1 else "-"
         yield (f"{name + ' ' + unit:<24}{values[0]:>10}{statistics.median(values):>10.0f}"
                f"{values[-1]:>10}{grew:>10}")
     peak = max((look["anonymous"] for look in facts["looks"]), default=0)

@@ -25,8 +25,11 @@ def good():
     destination = ("queue_full", "refused", "stopped")
     return {
         "seconds": 300, "status": 1, "refusals": 4, "stop_s": 0.4, "failures": [],
+        # Each time that it came its queue was touched a little further at the first look.
         "calm": [{"t": 10.0 * i, "warm_up": i < 5, "phase": "one more" if i % 3 else "as begun",
-                  "anonymous": 105000 + 4 * (i % 2) + (6144 if i % 3 else 0) if i >= 5 else 20000 * i,
+                  "settled": i % 3 != 1,
+                  "anonymous": 105000 + 4 * (i % 2) + (0, 240 * i, 6144)[i % 3] if i >= 5
+                  else 20000 * i,
                   "pss": 240000 + 9 * (i % 4) if i >= 5 else 30000 * i,
                   "archive_fds": 1 + i % 2, "fds": 22 if i % 3 else 19,
                   "threads": 13 if i % 3 else 12}
