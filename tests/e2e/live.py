@@ -148,15 +148,15 @@ class Tcpdump:
 
 
 class Weir:
-    """weir run, for the time of a `with`."""
+    """weir run, for the time of a `with`; `program` is another that is weir and more."""
 
-    def __init__(self, line, side, *arguments, environment=None):
+    def __init__(self, line, side, *arguments, environment=None, program=None):
         prefix = line.prefix(side) if line is not None else []
         self.folder = tempfile.TemporaryDirectory(prefix="weir-run-")
         self.files = {name: os.path.join(self.folder.name, name) for name in ("out", "err")}
         with open(self.files["out"], "wb") as out, open(self.files["err"], "wb") as err:
             self.process = subprocess.Popen(
-                [*prefix, tap.WEIR, "run", "--ledger=json", *map(str, arguments)],
+                [*prefix, program or tap.WEIR, "run", "--ledger=json", *map(str, arguments)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 env=os.environ | (environment or {}))
 

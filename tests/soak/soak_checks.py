@@ -89,7 +89,15 @@ def check_descriptors_are_as_many_at_equal_phases(facts):
                      for part in (looks[:half], looks[half:]))
     if after > before:
         return f"of the archive's files {before:.0f} at first, {after:.0f} later"
-    return equal_at_equal_phases(facts, "fds")
+    # Who asks at a look has a descriptor then, and on a busy machine for some of them; what leaks
+    # is there in all.
+    least = {}
+    for when, part in (("at first", looks[:half]), ("later", looks[half:])):
+        for look in part:
+            of_phase = least.setdefault(look["phase"], {})
+            of_phase[when] = min(look["fds"], of_phase.get(when, look["fds"]))
+    wrong = {phase: n for phase, n in least.items() if len(set(n.values())) > 1}
+    return f"at least, by phase: {wrong}" if wrong else None
 
 
 def check_threads_are_as_many_at_equal_phases(facts):
@@ -328,6 +336,6 @@ def judge(facts):
     for name, check in CHECKS.items():
         try:
             judged.append((name, check(facts)))
-        except (KeyError, IndexError, StopIteration, TypeError) as error:
+        except (KeyError, IndexError, StopIteration, TypeError, ValueError) as error:
             judged.append((name, f"cannot be told: {error!r}"))
     return judged

@@ -51,9 +51,9 @@ def end(site, troubles, watchers, begun):
     watchers["once"].end()
     facts["top"] |= {"failures": watchers["once"].failures, "n": watchers["once"].n}
     site.quiet()
-    facts["sources"] = [source.end() | {"port": port} for source, (port, _) in
+    facts["sources"] = [source.end() | {"port": port} for source, (port, *_) in
                         zip(site.sources, PORTS)]
-    for source, (_, interface) in zip(facts["sources"], PORTS):
+    for source, (_, interface, _) in zip(facts["sources"], PORTS):
         # While the packet socket's port was down its source was held.
         source["flaps"] = troubles.counts.get("link_under_traffic", 0) * (interface == "vb2")
     scraper = watchers["scraper"]

@@ -1,6 +1,7 @@
 """Where the soak happens: two network namespaces, weir in the one with its config, sources of
 packets and collectors in the other. Each thing can be ended and started again by itself."""
 
+import contextlib
 import json
 import os
 import re
@@ -15,8 +16,10 @@ from live import Line, Weir
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# On the veth pair vb0 of the collectors there is nothing to meter.
-PORTS = (("vb1", "vb1"), ("vdev:net_pcap0,rx_iface=vb2", "vb2"))
+# On the veth pair vb0 of the collectors there is nothing to meter. The kernel's interface of each,
+# and its share of the traffic.
+PORTS = (("vb1", "vb1", 0.5), ("vdev:net_pcap0,rx_iface=vb2", "vb2", 0.25),
+         ("vdev:net_ring0", None, 0.25))
 COLLECTOR = "192.0.2.1"
 NFCAPD_PORT, IPFIX_PORT, MORE_PORT = 2055, 4739, 2056
 DISK_BYTES = 48 << 20
@@ -85,6 +88,56 @@ class Source:
         sent = json.loads(self.process.communicate(timeout=20)[0])
         after = self.kernel()
         return sent | {name: after[name] - self.before[name] for name in after}
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class RingFeed:
+    """The thread of weir_on_ring that feeds its net_ring0 (ring_feed.c). Holds until it is told."""
+
+    def __init__(self, folder, arguments):
+        self.folder = os.path.join(folder, "feed")
+        os.mkdir(self.folder)
+        self.fds = {}
+        for name in ("control", "answers"):
+            path = os.path.join(self.folder, name)
+            os.mkfifo(path)
+            self.fds[name] = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self.environment = {"WEIR_RING_FEED": " ".join(map(str, (self.folder, *arguments)))}
+        self.heard = b""
+
+    def tell(self, command):
+        os.write(self.fds["control"], command)
+
+    def answer(self):
+        def heard():
+            with contextlib.suppress(BlockingIOError):
+                self.heard += os.read(self.fds["answers"], 4096)
+            return b"\n" in self.heard
+
+        until(heard, "the feed of net_ring0 to answer")
+        line, self.heard = self.heard.split(b"\n", 1)
+        return line.decode()
+
+    def hold(self):
+        self.tell(b"h")
+        assert self.answer() == "held"
+
+    def go_on(self):
+        self.tell(b"g")
+
+    def end(self):
+        """Returns what was sent; what the ring did not take was dropped by the sender."""
+        self.tell(b"e")
+        sent = json.loads(self.answer())
+        return sent | {"taken": sent["sent"], "sender_dropped": sent["refused"], "dropped": 0}
+
+    def kill(self):
+        for fd in self.fds.values():
+            os.close(fd)
 
 
 class Collector:
@@ -203,13 +256,21 @@ class Site:
             collectors.append(f'"{COLLECTOR}:{MORE_PORT}"')
         text = CONFIG.format(
             **({"workers": 2} | self.state | for_once),
-            ports=", ".join(f'"{name}"' for name, _ in PORTS), collectors=", ".join(collectors),
-            archive=self.path["archive"], rotate=ROTATE_S, entries=self.arguments.entries, socket=self.path["socket"])
+            ports=", ".join(f'"{name}"' for name, *_ in PORTS), collectors=", ".join(collectors),
+            archive=self.path["archive"], rotate=ROTATE_S, entries=self.arguments.entries,
+            socket=self.path["socket"])
         with open(self.path["config"] + ".new", "w", encoding="utf-8") as file:
             file.write(text)
         os.rename(self.path["config"] + ".new", self.path["config"])
 
+    def traffic(self, number):
+        """Rate, flows, new flows and seed of the source of that number, from 1."""
+        share = PORTS[number - 1][2]
+        return (int(self.arguments.rate * share), int(self.arguments.flows * share),
+                int(self.arguments.new * share), self.seed * 4 + number)
+
     def __enter__(self):
+        tests = os.path.join(self.build, "tests", "soak")
         try:
             self.line.__enter__()
             for side in "ab":
@@ -226,13 +287,13 @@ class Site:
             for collector in self.collectors:
                 collector.start()
             self.write_config()
-            self.weir = Weir(self.line, "b", "--config", self.path["config"]).__enter__()
-            for number, share in ((1, 0.7), (2, 0.3)):
-                rate = int(self.arguments.rate * share)
-                self.sources.append(Source(
-                    self.line, os.path.join(self.build, "tests", "soak", "churn"), number,
-                    (rate, int(self.arguments.flows * share), int(self.arguments.new * share),
-                     self.seed * 2 + number)))
+            feed = RingFeed(self.folder, self.traffic(3))
+            self.weir = Weir(self.line, "b", "--config", self.path["config"],
+                             environment=feed.environment,
+                             program=os.path.join(tests, "weir_on_ring")).__enter__()
+            self.sources = [Source(self.line, os.path.join(tests, "churn"), number,
+                                   self.traffic(number)) for number in (1, 2)] + [feed]
+            feed.go_on()
         except BaseException:
             self.__exit__()
             raise
@@ -240,9 +301,7 @@ class Site:
 
     def __exit__(self, *_):
         for source in self.sources:
-            if source.process.poll() is None:
-                source.process.kill()
-                source.process.wait()
+            source.kill()
         if self.weir is not None:
             self.weir.__exit__()
         for collector in self.collectors:
