@@ -260,6 +260,40 @@ def test_what_needs_a_restart_is_named_each_time():
         it.weir.stop(status=0)
 
 
+def test_metrics_tell_what_came_of_reloads():
+    port = 19479
+
+    def told():
+        text = it.line.exec("b", "curl", "-s", f"http://127.0.0.1:{port}/metrics").stdout
+        text = text if isinstance(text, str) else text.decode()
+        return {name: float(value) for name, value in
+                (row.rsplit(" ", 1) for row in text.splitlines() if row.startswith("weir_config"))}
+
+    def result(word):
+        return f'weir_config_reloads_total{{result="{word}"}}'
+
+    successful = "weir_config_last_reload_successful"
+    when = "weir_config_last_reload_success_timestamp_seconds"
+    with Setup(export__collectors=None, serve__http=f"127.0.0.1:{port}") as it:
+        first = told()
+        assert abs(first[when] - time.time()) < 60 * SLOW, first
+        assert first[successful] == 1 and first[result("refused")] == 0, first
+        it.config.reload(log__report="7s")
+        # Metrics are taken each second.
+        until(lambda: told()[result("applied")] == 1, "one that was applied")
+        applied = told()
+        assert applied[when] > first[when] and applied[successful] == 1, applied
+        it.config.reload(status=3, cache__entries=1000)
+        until(lambda: told()[result("partly")] == 1, "one that was in part")
+        partly = told()
+        assert partly[when] > applied[when] and partly[successful] == 1, partly
+        it.config.reload(status=1, cache__idle_timeout="2x")
+        until(lambda: told()[successful] == 0, "one that was refused")
+        refused = told()
+        assert refused[when] == partly[when] and refused[result("refused")] == 1, refused
+        it.weir.stop(status=0)
+
+
 def test_sighup_does_the_same_and_the_log_changes_too():
     with Setup(log__level="notice", export__collectors=None) as it:
         it.config.write(log__level="error", log__format="json")
