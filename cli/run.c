@@ -413,7 +413,7 @@ static void choose_signals(sigset_t *signals, bool reloads) {
 int command_run(int argc, char **argv) {
 	static struct session session; // some 40 KiB
 	sigset_t signals;
-	bool ended = true;
+	bool ended = true, usage = false;
 	int rc = run_options_parse(&session.options, argc, argv);
 
 	if (rc != 0)
@@ -439,7 +439,9 @@ int command_run(int argc, char **argv) {
 		);
 
 	// Downstream first: whoever makes records finds someone to take them.
-	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
+	if (!make_filter(&session)) {
+		usage = true;
+	} else if (open_sinks(&session) && make_sensor(&session)) {
 		run_exclude_own_export(&session, NULL, 0);
 		run_tell_interfaces(&session, NULL, 0);
 		if (start(&session) && run_reload_open(&session) && open_live(&session)
@@ -466,5 +468,5 @@ int command_run(int argc, char **argv) {
 	}
 	watchdog_end(&session.watchdog);
 	log_end();
-	return session.failed ? EXIT_FAILED : EXIT_OK;
+	return usage ? EXIT_USAGE : session.failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -280,7 +280,7 @@ def test_a_failed_start_says_what_doctor_would():
                           group=NOBODY, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 1 and b"rights" in done.stderr or b"CAP_NET_RAW" in done.stderr, \
         done.stderr
-    fails(1, "can't parse filter expression", "--port=lo", "--filter=tcp prot 80")
+    fails(2, "can't parse filter expression", "--port=lo", "--filter=tcp prot 80")
     fails(2, "--sample 0", "--port=lo", "--sample=0")
     fails(2, "--deduplicate 5", "--port=lo", "--deduplicate=5h")
 
