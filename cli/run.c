@@ -247,6 +247,7 @@ static bool enter_sandbox(struct session *session) {
 		.user = options->user,
 		.read_files = reloads,
 		.write_files = session->sinks.archive != NULL,
+		.delete_file = live_server_file(session->live),
 		.connect = reloads,
 		.datagrams = reloads,
 		.look_up = reloads,
