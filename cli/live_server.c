@@ -303,7 +303,7 @@ static void keep_path(struct live_server *server) {
 
 	if (page == MAP_FAILED)
 		return;
-	strcpy(page, server->address.sun_path);
+	memcpy(page, server->address.sun_path, FILE_BYTES);
 	mprotect(page, FILE_BYTES, PROT_READ);
 	server->file = page;
 }
