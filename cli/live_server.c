@@ -1,6 +1,7 @@
 #include "live_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,6 +23,7 @@
 
 enum {
 	BACKLOG = 4,
+	FILE_BYTES = sizeof(((struct sockaddr_un *)NULL)->sun_path),
 	LOOK_MS = 200, // for the end of the server
 	NICE = 10,     // packets go before those who ask
 };
@@ -33,6 +36,8 @@ enum {
 
 struct live_server {
 	struct sockaddr_un address;
+	char *file;       // the path again, alone on a page that is read-only
+	struct stat made; // the file, when it was made
 	int fd;
 	struct metrics_sources sources;
 	struct metrics metrics;
@@ -286,7 +291,36 @@ static int listen_at(struct live_server *server, char *error) {
 		);
 		return -1;
 	}
+	if (lstat(path, &server->made) < 0)
+		server->made = (struct stat){0};
 	return 0;
+}
+
+// Without it the file stays, and that is all.
+static void keep_path(struct live_server *server) {
+	void *page =
+		mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return;
+	memcpy(page, server->address.sun_path, FILE_BYTES);
+	mprotect(page, FILE_BYTES, PROT_READ);
+	server->file = page;
+}
+
+// Another weir may have found the path free, and made its own.
+static void delete_file(struct live_server *server) {
+	struct stat now;
+
+	if (server->file != NULL && lstat(server->file, &now) == 0
+	    && now.st_dev == server->made.st_dev && now.st_ino == server->made.st_ino)
+		(void)unlinkat(AT_FDCWD, server->file, 0);
+	if (server->file != NULL)
+		munmap(server->file, FILE_BYTES);
+}
+
+const char *live_server_file(const struct live_server *server) {
+	return server != NULL ? server->file : NULL;
 }
 
 struct live_server *
@@ -314,6 +348,7 @@ live_server_open(const char *path, const struct metrics_sources *sources, char *
 		free(server);
 		return NULL;
 	}
+	keep_path(server);
 	return server;
 }
 
@@ -332,7 +367,8 @@ void live_server_close(struct live_server *server) {
 	atomic_store_explicit(&server->stop, true, memory_order_relaxed);
 	if (server->started)
 		pthread_join(server->thread, NULL);
-	(void)unlink(server->address.sun_path);
+	// The file first: while someone listens nobody else takes the path.
+	delete_file(server);
 	close(server->fd);
 	free(server);
 }

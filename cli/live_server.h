@@ -21,6 +21,10 @@ live_server_open(const char *path, const struct metrics_sources *sources, char *
 // Answers from here on. Returns 0 or a negative errno.
 [[nodiscard]] int live_server_start(struct live_server *server);
 
-// Before the sensor is freed. NULL is fine. The socket's file goes, where weir may still do that;
-// a file that is left does not hinder the next start.
+// The path of the socket's file, in memory of its own that is read-only: what the sandbox is to let
+// be deleted. NULL is fine, here and below.
+const char *live_server_file(const struct live_server *server);
+
+// Before the sensor is freed. The socket's file goes, if it is still this server's and weir's user
+// may do that; a file that is left does not hinder the next start.
 void live_server_close(struct live_server *server);

@@ -319,6 +319,39 @@ static void put_archive(struct exposition *to, const struct metrics *metrics) {
 	}
 }
 
+// Of a config file, where there is one. The words are those of reload_result_name(), and each is
+// told from the start on, so that Prometheus sees the first of its kind as an increase.
+static void put_reloads(struct exposition *to, const struct metrics *metrics) {
+	static const struct {
+		enum reload_result result;
+		const char *name;
+	} results[] = {
+		{RELOAD_APPLIED, "applied"},
+		{RELOAD_PARTLY, "partly"},
+		{RELOAD_REFUSED, "refused"},
+	};
+	const struct reload_counts *reloads = &metrics->reloads;
+
+	counter(to,
+		"weir_config_reloads",
+		"Times that the config file was read again, by result (partly: some of it needs a "
+		"restart).");
+	for (size_t i = 0; metrics->has_reload && i < sizeof(results) / sizeof(results[0]); i++)
+		exposition_count(
+			to, reloads->results[results[i].result], "result", results[i].name, NULL
+		);
+	gauge(to,
+	      "weir_config_last_reload_successful",
+	      "0 where the last reload of the config file was refused.");
+	if (metrics->has_reload)
+		exposition_count(to, reloads->last != RELOAD_REFUSED, NULL);
+	gauge(to,
+	      "weir_config_last_reload_success_timestamp_seconds",
+	      "When the config file was last read and taken, at the start or later, since 1970.");
+	if (metrics->has_reload)
+		exposition_real(to, (double)reloads->read_ns / 1e9, NULL);
+}
+
 void metrics_print(const struct metrics *metrics, FILE *out, bool openmetrics) {
 	struct exposition to = {.out = out, .openmetrics = openmetrics};
 
@@ -333,5 +366,6 @@ void metrics_print(const struct metrics *metrics, FILE *out, bool openmetrics) {
 	put_lateness(&to, &metrics->lateness);
 	put_sinks(&to, metrics);
 	put_archive(&to, metrics);
+	put_reloads(&to, metrics);
 	exposition_end(&to);
 }

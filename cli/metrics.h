@@ -16,6 +16,7 @@
 #include "duplicate.h"
 #include "lateness.h"
 #include "ledger.h"
+#include "reload.h"
 #include "sensor.h"
 #include "sinks.h"
 
@@ -47,6 +48,8 @@ struct metrics {
 	const char *archive; // its folder, or NULL
 	struct archive_stats archive_stats;
 	uint32_t sampling_interval;
+	bool has_reload; // there is a config file
+	struct reload_counts reloads;
 	struct metrics_rates rates;
 
 	const char *dpdk;     // its version
@@ -54,8 +57,6 @@ struct metrics {
 	time_ns_t started_ns; // since 1970
 	double cpu_s;         // of the process
 };
-
-struct reload;
 
 struct metrics_sources {
 	struct sensor *sensor;

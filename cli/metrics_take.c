@@ -105,6 +105,9 @@ void metrics_take(struct metrics *metrics, const struct metrics_sources *sources
 	take_sinks(metrics, sources->sinks);
 	lateness_read(sources->lateness, &metrics->ledger.lateness);
 	lateness_read_histogram(sources->lateness, &metrics->lateness);
+	metrics->has_reload = sources->reload != NULL;
+	if (metrics->has_reload)
+		reload_read_counts(sources->reload, &metrics->reloads);
 	metrics->sampling_interval = sources->sampling_interval;
 	metrics->cpu_s = cpu_seconds();
 	make_rates(metrics, &before);

@@ -45,6 +45,7 @@ struct reload {
 	bool again, ended;
 	uint64_t n_asked, n_begun; // requests, and those that the last one begun answers
 	uint64_t n_answered;
+	struct reload_counts counts;
 	char answer[REPORT_BYTES + 32];
 };
 
@@ -185,6 +186,10 @@ static void answer(struct reload *reload) {
 	pthread_mutex_lock(&reload->lock);
 	reload->stage = STAGE_IDLE;
 	reload->n_answered = reload->n_begun;
+	reload->counts.results[reload->result]++;
+	reload->counts.last = reload->result;
+	if (reload->result != RELOAD_REFUSED)
+		reload->counts.read_ns = time_of(CLOCK_REALTIME);
 	snprintf(
 		reload->answer,
 		sizeof(reload->answer),
@@ -319,6 +324,12 @@ bool reload_update(struct reload *reload) {
 	return again;
 }
 
+void reload_read_counts(struct reload *reload, struct reload_counts *counts) {
+	pthread_mutex_lock(&reload->lock);
+	*counts = reload->counts;
+	pthread_mutex_unlock(&reload->lock);
+}
+
 void reload_ask(struct reload *reload, FILE *out) {
 	time_ns_t until_ns = time_of(CLOCK_MONOTONIC) + RELOAD_PATIENCE_NS;
 	struct timespec until = {until_ns / NS_PER_S, until_ns % NS_PER_S};
@@ -361,6 +372,7 @@ struct reload *reload_new(const struct reload_config *config) {
 	reload->config = *config;
 	reload->owner = pthread_self();
 	reload->log_level = config->options->log_level;
+	reload->counts.read_ns = time_of(CLOCK_REALTIME);
 	init_waits(reload);
 	reload->changed = calloc(n_settings, sizeof(reload->changed[0]));
 	reload->running = calloc(n_settings, sizeof(reload->running[0]));

@@ -6,8 +6,9 @@
 // is ready. A mistake in the file, or a collector that cannot be opened, leaves everything as it
 // is.
 //
-// Threads: the owner's, but for reload_ask(), which any may call, and reload_complain(), which is
-// for whoever goes on with it. Time: CLOCK_MONOTONIC, for waits.
+// Threads: the owner's, but for reload_ask(), and reload_read_counts(), which any may call, and
+// reload_complain(), which is for whoever goes on with it. Time: CLOCK_MONOTONIC, for waits;
+// CLOCK_REALTIME, to tell when the file was read.
 
 #pragma once
 
@@ -23,6 +24,18 @@ enum reload_result {
 	RELOAD_APPLIED, // all that the file says applies
 	RELOAD_PARTLY,  // what could be applied; the rest needs a restart
 	RELOAD_REFUSED, // nothing has changed
+};
+
+enum {
+	RELOAD_RESULTS = RELOAD_REFUSED + 1,
+};
+
+struct reload_counts {
+	uint64_t results[RELOAD_RESULTS]; // reloads, by result
+	enum reload_result last;
+	// When the file that applies was read, since 1970: that of the start, or of the last reload
+	// that was not refused.
+	time_ns_t read_ns;
 };
 
 struct reload_todo {
@@ -59,6 +72,9 @@ bool reload_complain(struct reload *reload, const char *message);
 // lines about it. Gives up when reload_end() was called, or after RELOAD_PATIENCE_NS.
 #define RELOAD_PATIENCE_NS (60 * NS_PER_S)
 void reload_ask(struct reload *reload, FILE *out);
+
+// What came of them so far. From any thread.
+void reload_read_counts(struct reload *reload, struct reload_counts *counts);
 
 const char *reload_result_name(enum reload_result result);
 

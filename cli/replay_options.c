@@ -8,8 +8,14 @@
 #include "flow_cache.h"
 #include "netflow9.h"
 #include "options.h"
+#include "packet.h"
+#include "packet_filter.h"
 #include "replay.h"
 #include "units.h"
+
+enum {
+	MAX_DLT = 300, // above all that packet_link_of_dlt() knows
+};
 
 static const char help[] =
 	"Usage: weir replay [OPTIONS] FILE...     (- is standard input)\n"
@@ -164,6 +170,26 @@ static int parse_option(struct replay_options *options, int id, const char *arg)
 	}
 }
 
+// What no link type that weir reads can be filtered by. That a file's cannot is told of the file.
+static int check_filter(const char *expression) {
+	char error[PACKET_FILTER_ERROR_BYTES], other[PACKET_FILTER_ERROR_BYTES];
+	struct packet_filter *filter = packet_filter_new(expression, NULL, error);
+
+	for (int dlt = 0; dlt <= MAX_DLT && filter == NULL; dlt++) {
+		if (packet_link_of_dlt(dlt) == LINK_UNKNOWN)
+			continue;
+		pcap_t *pcap = pcap_open_dead(dlt, 1 << 16);
+		if (pcap == NULL)
+			continue;
+		filter = packet_filter_new(expression, pcap, other);
+		pcap_close(pcap);
+	}
+	if (filter == NULL)
+		return options_mistake("--filter '%s': %s; see pcap-filter(7)", expression, error);
+	packet_filter_free(filter);
+	return 0;
+}
+
 int replay_options_parse(struct replay_options *options, int argc, char **argv) {
 	int id;
 
@@ -203,5 +229,7 @@ int replay_options_parse(struct replay_options *options, int argc, char **argv) 
 			options->n_workers,
 			FLOW_CACHE_MIN_FLOWS
 		);
+	if (options->filter != NULL && check_filter(options->filter) < 0)
+		return -EINVAL;
 	return archive_options_check(&options->archive);
 }

@@ -247,6 +247,7 @@ static bool enter_sandbox(struct session *session) {
 		.user = options->user,
 		.read_files = reloads,
 		.write_files = session->sinks.archive != NULL,
+		.delete_file = live_server_file(session->live),
 		.connect = reloads,
 		.datagrams = reloads,
 		.look_up = reloads,
@@ -413,7 +414,7 @@ static void choose_signals(sigset_t *signals, bool reloads) {
 int command_run(int argc, char **argv) {
 	static struct session session; // some 40 KiB
 	sigset_t signals;
-	bool ended = true;
+	bool ended = true, usage = false;
 	int rc = run_options_parse(&session.options, argc, argv);
 
 	if (rc != 0)
@@ -439,7 +440,9 @@ int command_run(int argc, char **argv) {
 		);
 
 	// Downstream first: whoever makes records finds someone to take them.
-	if (make_filter(&session) && open_sinks(&session) && make_sensor(&session)) {
+	if (!make_filter(&session)) {
+		usage = true;
+	} else if (open_sinks(&session) && make_sensor(&session)) {
 		run_exclude_own_export(&session, NULL, 0);
 		run_tell_interfaces(&session, NULL, 0);
 		if (start(&session) && run_reload_open(&session) && open_live(&session)
@@ -466,5 +469,5 @@ int command_run(int argc, char **argv) {
 	}
 	watchdog_end(&session.watchdog);
 	log_end();
-	return session.failed ? EXIT_FAILED : EXIT_OK;
+	return usage ? EXIT_USAGE : session.failed ? EXIT_FAILED : EXIT_OK;
 }

@@ -28,8 +28,11 @@ struct sandbox_config {
 	bool connect;          // TCP connections may yet be made, to collectors
 	bool datagrams;        // UDP sockets may yet be made, bound and connected, to collectors
 	bool look_up;          // and names looked up for them: files read, name servers asked
-	bool xdp;              // an af_xdp port is to be closed: bpf(2) and netlink stay
-	bool keep_user;        // the filter alone
+	// Or NULL: the one file that may yet be deleted, by unlinkat(AT_FDCWD, path, 0) with this
+	// very pointer, to memory that is read-only. The kernel's permissions still say whether.
+	const char *delete_file;
+	bool xdp;       // an af_xdp port is to be closed: bpf(2) and netlink stay
+	bool keep_user; // the filter alone
 };
 
 struct sandbox_state {

@@ -275,6 +275,35 @@ static void lateness_is_a_histogram_in_seconds(void **state) {
 	free(text);
 }
 
+static void reloads_are_told_where_there_is_a_config_file(void **state) {
+	struct metrics *metrics = filled();
+	char *text = printed(metrics, false);
+
+	(void)state;
+	assert_non_null(strstr(text, "# TYPE weir_config_reloads_total counter\n"));
+	assert_null(strstr(text, "\nweir_config_"));
+	free(text);
+	metrics->has_reload = true;
+	metrics->reloads = (struct reload_counts){
+		.results = {[RELOAD_APPLIED] = 5, [RELOAD_REFUSED] = 2},
+		.last = RELOAD_PARTLY,
+		.read_ns = INT64_C(1795651300) * NS_PER_S + NS_PER_S / 2,
+	};
+	text = printed(metrics, false);
+	assert_value(text, 5, "weir_config_reloads_total{result=\"applied\"}");
+	assert_value(text, 0, "weir_config_reloads_total{result=\"partly\"}");
+	assert_value(text, 2, "weir_config_reloads_total{result=\"refused\"}");
+	assert_value(text, 1, "weir_config_last_reload_successful");
+	assert_non_null(
+		strstr(text, "\nweir_config_last_reload_success_timestamp_seconds 1795651300.5\n")
+	);
+	free(text);
+	metrics->reloads.last = RELOAD_REFUSED;
+	text = printed(metrics, false);
+	assert_value(text, 0, "weir_config_last_reload_successful");
+	free(text);
+}
+
 // OpenMetrics 1.0: a counter's family has no _total, its samples have, and the end is marked.
 static void the_formats_differ_where_they_must(void **state) {
 	char *text = printed(filled(), false);
@@ -329,6 +358,7 @@ int main(void) {
 		cmocka_unit_test(every_sink_is_told_with_what_it_lost),
 		cmocka_unit_test(every_worker_is_told),
 		cmocka_unit_test(lateness_is_a_histogram_in_seconds),
+		cmocka_unit_test(reloads_are_told_where_there_is_a_config_file),
 		cmocka_unit_test(the_formats_differ_where_they_must),
 		cmocka_unit_test(each_family_is_told_once_with_its_help_and_type),
 		cmocka_unit_test(names_from_outside_break_no_line),

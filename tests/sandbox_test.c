@@ -272,6 +272,29 @@ static void files_can_yet_be_read_where_asked_for(void **state) {
 	succeeds(read_only_child);
 }
 
+// One file may be deleted, told by the pointer that its path stands at.
+static void deleting_child(void) {
+	char path[] = "/tmp/weir-sandbox-delete-XXXXXX", other[sizeof(path)];
+	int fd = mkstemp(path);
+	const struct sandbox_config config = {.keep_user = true, .delete_file = path};
+	struct sandbox_state state;
+
+	MUST(fd >= 0);
+	memcpy(other, path, sizeof(path));
+	enter(&config, &state);
+	MUST(unlinkat(AT_FDCWD, other, 0) == -1 && errno == EPERM);
+	MUST(unlinkat(fd, path, 0) == -1 && errno == EPERM);
+	MUST(unlinkat(AT_FDCWD, path, AT_REMOVEDIR) == -1 && errno == EPERM);
+	MUST(unlink(path) == -1 && errno == EPERM);
+	MUST(unlinkat(AT_FDCWD, path, 0) == 0);
+	MUST(unlinkat(AT_FDCWD, path, 0) == -1 && errno == ENOENT);
+}
+
+static void one_file_can_yet_be_deleted_where_asked_for(void **state) {
+	(void)state;
+	succeeds(deleting_child);
+}
+
 static char folder[] = "/tmp/weir-sandbox-XXXXXX";
 
 // What an archive does, and nothing beyond.
@@ -568,6 +591,7 @@ static void streams_are_allowed_no_more_than_they_need(void **state) {
 #define WITHOUT_ROOT                                                                               \
 	cmocka_unit_test(nothing_is_opened_made_or_run_any_more),                                  \
 		cmocka_unit_test(files_can_yet_be_read_where_asked_for),                           \
+		cmocka_unit_test(one_file_can_yet_be_deleted_where_asked_for),                     \
 		cmocka_unit_test(files_can_yet_be_made_where_asked_for),                           \
 		cmocka_unit_test(what_only_an_intruder_does_ends_the_process),                     \
 		cmocka_unit_test(what_a_sensor_does_goes_on),                                      \

@@ -558,13 +558,16 @@ function showAbout(now) {
 	const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 	put($("zone"), `Times are of ${zone || "this browser's zone"}; weir started ${new Date(now.started_ms).toLocaleString("en-GB")}.`);
 }
+// What stands above a chart is its last point: a figure of a shorter time could be beyond the most of
+// the hour. Before there is a point it is what the sensor says of the last second.
 function showCharts(now) {
 	const last = samples[samples.length - 1];
-	charts.bits.update(short(now.rates.bits));
-	charts.packets.update(short(now.rates.packets));
-	charts.cached.update(charts.cached.text(now.cache.flows));
-	charts.flows.update(short(now.rates.flows));
-	charts.lost.update(last ? charts.lost.reading(last) : "–");
+	const first = {
+		bits: short(now.rates.bits), packets: short(now.rates.packets),
+		cached: charts.cached.text(now.cache.flows), flows: short(now.rates.flows), lost: "–",
+	};
+	for (const [name, chart] of Object.entries(charts))
+		chart.update(last ? chart.reading(last) : first[name]);
 }
 function showAll(now) {
 	$("all").hidden = $("foot").hidden = false;

@@ -2,14 +2,18 @@
 """A running sensor whose config file is read again: what changes, what does not, and that no packet
 and no record is lost over it."""
 
+import glob
+import ipaddress
 import json
 import os
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 
-from collect import tap, until
+from collect import need, tap, until
 from live import SLOW, Line, Weir
 from run_test import ipv4_udp
 
@@ -131,8 +135,92 @@ class Setup:
         os.rmdir(self.path)
 
 
+# An IPFIX collector over TLS that wants a certificate: of each session the name in it is printed, and
+# what came is in a file of its own.
+TLS_COLLECTOR = '''
+import socket, ssl, sys, threading
+port, folder = int(sys.argv[1]), sys.argv[2]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(f"{folder}/collector.crt", f"{folder}/collector.key")
+context.verify_mode = ssl.CERT_REQUIRED
+context.load_verify_locations(f"{folder}/authority.crt")
+def serve(server):
+    for number in range(1000):
+        plain, _ = server.accept()
+        try:
+            session = context.wrap_socket(plain, server_side=True)
+        except (ssl.SSLError, OSError) as error:
+            print("refused", error, flush=True)
+            continue
+        print(dict(name[0] for name in session.getpeercert()["subject"])["commonName"], flush=True)
+        threading.Thread(target=take, args=(session, number), daemon=True).start()
+def take(session, number):
+    with open(f"{folder}/session-{number}.ipfix", "wb", buffering=0) as file:
+        while octets := session.recv(65536):
+            file.write(octets)
+server = socket.create_server(("192.0.2.1", port))
+print("listens", flush=True)
+serve(server)
+'''
+
+
+def certificate(folder, name, subject, *more):
+    """NAME.crt and NAME.key, of the folder's authority or, for that itself, of its own."""
+    new = os.path.join(folder, name)
+    of = os.path.join(folder, "authority")
+    signed = [] if name == "authority" else ["-CA", f"{of}.crt", "-CAkey", f"{of}.key"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2", "-subj", f"/CN={subject}", *signed, *more,
+         "-out", f"{new}.crt", "-keyout", f"{new}.key"],
+        capture_output=True, check=True, timeout=20)
+
+
+class TlsCollector:
+    """Of one line and folder; `sessions` are the names that its clients had, in turn."""
+
+    def __init__(self, line, folder, port):
+        self.folder = folder
+        self.sessions = []
+        self.process = line.start("a", sys.executable, "-c", TLS_COLLECTOR, str(port), folder,
+                                  stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "listens\n"
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        for row in self.process.stdout:
+            self.sessions.append(row.strip())
+
+    def files(self):
+        return sorted(glob.glob(f"{self.folder}/session-*.ipfix"))
+
+    def records(self):
+        """The addresses that records of each session came from."""
+        found = []
+        for file in self.files():
+            done = subprocess.run([tap.WEIR, "decode", "--format=json", file],
+                                  capture_output=True, check=False, timeout=60)
+            rows = map(json.loads, done.stdout.decode().splitlines())
+            found.append([row["src_addr"] for row in rows if row.get("type") == "record"])
+        return found
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self.process.stdout.close()
+
+
 def flow(number):
     return 0x0A000000 + number
+
+
+def number_of(address):
+    return int(ipaddress.ip_address(address))
 
 
 def sinks_of(ledger):
@@ -258,6 +346,94 @@ def test_what_needs_a_restart_is_named_each_time():
         assert it.config.reload(cache__entries=65536, capture__filter=None) \
             == "config file read again: nothing has changed\n"
         it.weir.stop(status=0)
+
+
+def test_metrics_tell_what_came_of_reloads():
+    port = 19479
+
+    def told():
+        text = it.line.exec("b", "curl", "-s", f"http://127.0.0.1:{port}/metrics").stdout
+        text = text if isinstance(text, str) else text.decode()
+        return {name: float(value) for name, value in
+                (row.rsplit(" ", 1) for row in text.splitlines() if row.startswith("weir_config"))}
+
+    def result(word):
+        return f'weir_config_reloads_total{{result="{word}"}}'
+
+    successful = "weir_config_last_reload_successful"
+    when = "weir_config_last_reload_success_timestamp_seconds"
+    with Setup(export__collectors=None, serve__http=f"127.0.0.1:{port}") as it:
+        first = told()
+        assert abs(first[when] - time.time()) < 60 * SLOW, first
+        assert first[successful] == 1 and first[result("refused")] == 0, first
+        it.config.reload(log__report="7s")
+        # Metrics are taken each second.
+        until(lambda: told()[result("applied")] == 1, "one that was applied")
+        applied = told()
+        assert applied[when] > first[when] and applied[successful] == 1, applied
+        it.config.reload(status=3, cache__entries=1000)
+        until(lambda: told()[result("partly")] == 1, "one that was in part")
+        partly = told()
+        assert partly[when] > applied[when] and partly[successful] == 1, partly
+        it.config.reload(status=1, cache__idle_timeout="2x")
+        until(lambda: told()[successful] == 0, "one that was refused")
+        refused = told()
+        assert refused[when] == partly[when] and refused[result("refused")] == 1, refused
+        it.weir.stop(status=0)
+
+
+def test_a_renewed_certificate_is_presented_by_the_next_session():
+    with tempfile.TemporaryDirectory(prefix="weir-reload-tls-") as folder:
+        os.chmod(folder, 0o755)
+        need("openssl")
+        certificate(folder, "authority", "authority")
+        certificate(folder, "collector", "collector", "-addext", "subjectAltName=IP:192.0.2.1")
+        certificate(folder, "sensor", "first")
+        own = {name: os.path.join(folder, f"sensor.{name}") for name in ("crt", "key")}
+        os.chown(own["key"], 65534, 65534)
+        name = "ipfix+tls://192.0.2.1:4740"
+        with Setup(security__user="nobody", export__collectors=[name],
+                   export__tls_ca=f"{folder}/authority.crt", export__tls_cert=own["crt"],
+                   export__tls_key=own["key"]) as it, \
+                TlsCollector(it.line, folder, 4740) as collector:
+            check_renewal(it, collector, name, own)
+
+
+def check_renewal(it, collector, name, own):
+    def came(number, first, n):
+        return len({row for row in collector.records()[number]
+                    if flow(first) <= number_of(row) < flow(first + n)}) == n
+
+    until(lambda: collector.sessions == ["first"], "the first session")
+    it.send(0, 200)
+    until(lambda: came(0, 0, 200), "records")
+    # What is as it was leaves the session alone.
+    assert it.config.reload() == "config file read again: nothing has changed\n"
+    said = it.config.reload(log__report="7s")
+    assert "tls" not in said, said
+    it.send(200, 200)
+    until(lambda: came(0, 200, 200), "records of the same session")
+    assert collector.sessions == ["first"], collector.sessions
+    # As those do who renew one: new files, in the place of the old ones.
+    certificate(collector.folder, "renewed", "second")
+    renewed = os.path.join(collector.folder, "renewed")
+    os.chown(f"{renewed}.key", 65534, 65534)
+    for kind, path in own.items():
+        os.rename(f"{renewed}.{kind}", path)
+    it.send(400, 200)
+    said = it.config.reload()
+    assert "export.tls_cert: " in said and "export.tls_key: " in said, said
+    until(lambda: collector.sessions == ["first", "second"], "a session with the new one")
+    it.send(600, 200)
+    until(lambda: came(1, 600, 200), "records of the next session")
+    ledger = it.weir.stop()
+    assert collector.sessions == ["first", "second"], collector.sessions
+    got = [row for session in collector.records() for row in session]
+    assert {number_of(row) for row in got} >= {flow(i) for i in range(800)}, "some came to nobody"
+    assert len(got) == ledger["records"], (len(got), ledger)
+    sinks = sinks_of(ledger)
+    assert sinks[name]["sent"] + sinks[name]["absent"] == ledger["records"], ledger
+    assert sinks["former collectors"]["sent"] == sinks[name]["absent"], ledger
 
 
 def test_sighup_does_the_same_and_the_log_changes_too():

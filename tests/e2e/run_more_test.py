@@ -227,6 +227,39 @@ def test_running_flows_can_be_asked_for():
             weir.stop()
 
 
+def test_the_file_of_the_socket_goes_where_that_is_allowed():
+    with Line() as line, tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = f"{folder}/weir.sock"
+        arguments = ("--port", "vb0", "--user", "nobody", "--http=none", "--socket", path)
+        # The user that weir has become may not: it stays, and nobody minds.
+        with Weir(line, "b", *arguments) as weir:
+            weir.stop()
+            assert os.path.exists(path)
+        os.chown(folder, NOBODY, NOBODY)
+        # A kill leaves it, which is no hindrance.
+        with Weir(line, "b", *arguments) as weir:
+            weir.process.kill()
+            weir.process.wait()
+            assert os.path.exists(path)
+        with Weir(line, "b", *arguments) as weir:
+            running_flows(path)
+            weir.stop()
+            assert not os.path.exists(path)
+        # With an archive more calls are allowed.
+        with Weir(line, "b", *arguments, "--archive", f"{folder}/archive") as weir:
+            weir.stop()
+            assert not os.path.exists(path)
+        # Someone deleted it, and the next one took the place: it is that one's.
+        with Weir(line, "b", *arguments) as first:
+            os.unlink(path)
+            with Weir(line, "b", *arguments) as second:
+                first.stop()
+                running_flows(path)
+                second.stop()
+                assert not os.path.exists(path)
+
+
 @contextlib.contextmanager
 def hugepages(n):
     """So many set aside, as far as the machine has them, and given back."""
@@ -280,7 +313,7 @@ def test_a_failed_start_says_what_doctor_would():
                           group=NOBODY, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 1 and b"rights" in done.stderr or b"CAP_NET_RAW" in done.stderr, \
         done.stderr
-    fails(1, "can't parse filter expression", "--port=lo", "--filter=tcp prot 80")
+    fails(2, "can't parse filter expression", "--port=lo", "--filter=tcp prot 80")
     fails(2, "--sample 0", "--port=lo", "--sample=0")
     fails(2, "--deduplicate 5", "--port=lo", "--deduplicate=5h")
 
