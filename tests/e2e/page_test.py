@@ -3,11 +3,8 @@
 must not read it. tests/page/run looks at it in a browser."""
 
 import json
-import os
 import re
-import shutil
 import socket
-import subprocess
 import threading
 import time
 
@@ -15,7 +12,6 @@ from collect import tap, until
 from live import Line, Weir
 from run_test import ipv4_udp, odd_frames
 
-SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../cli/page/page.js")
 URL = "http://127.0.0.1:9480"
 HEADERS = ["cache-control: no-store", "x-content-type-options: nosniff",
            "referrer-policy: no-referrer", "cross-origin-resource-policy: same-origin"]
@@ -144,39 +140,6 @@ def until_value(function, what):
 
     until(ask, what)
     return found[-1]
-
-
-def test_what_is_current_is_never_beyond_the_most_of_the_hour():
-    """What the page's own script says of a second that was busier than the five around it."""
-    node = shutil.which("node")
-    if node is None:
-        raise tap.Skip("node is not installed (Debian's package nodejs)")
-    with open(SCRIPT, encoding="utf-8") as file:
-        script = file.read()
-
-    def function(name):
-        return re.search(rf"^function {name}\(.*?^}}$", script, re.MULTILINE | re.DOTALL).group()
-
-    done = subprocess.run([node, "-e", "\n".join((
-        "const SAMPLES = 720, said = {}, short = String;",
-        "class Chart { constructor(key) { this.key = key; }",
-        "  text(value) { return short(value); } reading(sample) { return short(sample[this.key]); }",
-        "  update(text) { (said[this.key] ||= []).push(text); } }",
-        "const charts = {bits: new Chart('bits'), packets: new Chart('packets'),",
-        "  cached: new Chart('cached'), flows: new Chart('flows'), lost: new Chart('packetsLost')};",
-        "let samples = [], lastNumber = -1;",
-        function("merge"), function("showCharts"),
-        "const now = {rates: {bits: 900, packets: 90, flows: 9}, cache: {flows: 7}};",
-        "showCharts(now);",
-        "merge({first: 0, end_ms: [5000, 10000], span_ms: [5000, 5000], bytes: [500, 250],",
-        "  packets: [50, 25], cached: [3, 4], flows: [10, 5], packets_lost: [0, 5],",
-        "  records_lost: [0, 0]});",
-        "showCharts(now);",
-        "console.log(JSON.stringify(said));"))], capture_output=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
-        "bits": ["900", "400"], "packets": ["90", "5"], "cached": ["7", "4"],
-        "flows": ["9", "1"], "packetsLost": ["–", "1"]}, done.stdout
 
 
 def test_what_moves_most_is_looked_for_when_someone_asks_and_not_more_often():

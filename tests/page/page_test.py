@@ -120,6 +120,10 @@ def check_charts(browser):
     labels = browser.evaluate("[...document.querySelectorAll('#charts svg[role=img]')].map("
                               "e => e.getAttribute('aria-label'))")
     assert len(labels) == 5 and all("now" in label and "most" in label for label in labels), labels
+    # The figure above a chart is its last point: that of a shorter time could be beyond the most.
+    shown = browser.evaluate("[...document.querySelectorAll('#charts .now b')].map(e => [e.textContent,"
+                             "e.closest('article').querySelector('svg[role=img]').getAttribute('aria-label')])")
+    assert len(shown) == 5 and all(f"now {value} " in label for value, label in shown), shown
     browser.evaluate("document.querySelector('.plot').focus()")
     for key in ("Home", "ArrowRight", "End"):
         for kind in ("keyDown", "keyUp"):
