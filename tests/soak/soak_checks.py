@@ -287,14 +287,16 @@ def check_nothing_unexpected_was_logged(facts):
 def check_what_happened_was_logged(facts):
     said = complaints(facts)
     happened = facts["troubles"] | facts["reloads"]
-    for name, pattern, exact in (("link_held", "link down", True),
-                                 ("disk_full", "records wait in memory", True),
-                                 ("refused", "reload: refused", True),
-                                 ("partly", "needs a restart", True),
-                                 ("nfcapd_restart", "2055: nobody listens there", False),
-                                 ("receiver_restart", "4739: nobody listens there", False)):
+    # Of a full disk more often where retention made room meanwhile; of a collector once in a while.
+    for name, pattern, least, most in (
+            ("link_held", "link down", None, None),
+            ("disk_full", "records wait in memory", None, float("inf")),
+            ("refused", "reload: refused", None, None),
+            ("partly", "needs a restart", None, None),
+            ("nfcapd_restart", "2055: nobody listens there", 1, float("inf")),
+            ("receiver_restart", "4739: nobody listens there", 1, float("inf"))):
         wanted, n = happened.get(name, 0), sum(pattern in text for text in said)
-        if n != wanted if exact else (wanted > 0 and n == 0):
+        if not min(wanted, least or wanted) <= n <= max(wanted, most or wanted):
             return f"'{pattern}' {n} times after {wanted} of {name}"
     return None
 
