@@ -70,7 +70,8 @@ def good():
                 ("warning", "collector 192.0.2.1:2055: nobody listens there; start it"),
                 ("warning", "collector ipfix://192.0.2.1:4739: nobody listens there; start it"),
                 ("warning", "archive /x: cannot write f: No space left on device; records wait "
-                            "in memory, and it is tried again")],
+                            "in memory, and it is tried again"),
+                ("notice", "archive /x: writing again; 0 records were lost meanwhile")],
         "unread_log": [], "reloads": {"applied": 4},
         "troubles": {"reload": 4, "link_held": 1, "nfcapd_restart": 1, "receiver_restart": 1,
                      "disk_full": 1, "link_under_traffic": 1},
@@ -171,6 +172,7 @@ MUTANTS = [
     (lambda f: f["unread_log"].append("==1==ERROR: AddressSanitizer"), NOTHING),
     (lambda f: f["log"].append(("warning", "port vb1: link down")), LOGGED),
     (lambda f: f["log"].pop(), LOGGED),
+    (lambda f: f["log"].pop(4), LOGGED),
     (change("reloads", to={"applied": 4, "refused": 1}), LOGGED),
     (lambda f: f["log"].pop(2), LOGGED),
     (change("failures", to=["disk_full: waited in vain"]), "every trouble ended as it should"),
